@@ -1,0 +1,88 @@
+"""Attention in one sentence: score the pairs, mask, normalize, average the values.
+
+Axes: n queries, m keys and values, d_k the size of a query and a key, d_v the size of a value. The leading axes are
+(batch, heads) by convention and broadcast.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attnbook._heads import share_heads
+from attnbook._validation import check_bias, check_leading, check_mask, check_same_kind, check_vectors, shape
+from attnbook.scores import scaled_dot, widen
+
+Query = Float[Tensor, "... n d_q"]
+Key = Float[Tensor, "... m d_k"]
+Value = Float[Tensor, "... m d_v"]
+Mask = Bool[Tensor, "..."]
+Bias = Float[Tensor, "..."]
+Output = Float[Tensor, "... n d_v"]
+Weights = Float[Tensor, "... n m"]
+
+
+def attention_weights(scores: Float[Tensor, "... n m"], mask: Mask | None = None) -> Weights:
+    """Softmax over the keys that are allowed: alpha_ij = exp(s_ij) / sum_j' exp(s_ij').
+
+    A score of -inf and a False in the mask mean the same: weight 0. A query that may attend to nothing gets weights
+    that are all 0 (and zero gradients), not NaN. Half precision is normalized in float32 and cast back.
+
+    Shapes: scores (..., n, m); mask boolean, True where attention is allowed, broadcast to the scores -> (..., n, m).
+    Raises: TypeError unless scores is floating-point and mask boolean; ValueError for a mask that does not fit.
+    Source: Bahdanau et al. (2015), Eq. 6.
+    """
+    check_vectors("scores", scores)
+    if mask is not None:
+        check_mask(mask, scores.shape)
+        scores = scores.masked_fill(~mask, -torch.inf)
+    nothing_allowed = (scores == -torch.inf).all(dim=-1, keepdim=True)
+    # Such a row is 0/0. Its scores are replaced before the softmax, so that no NaN can enter a gradient.
+    weights = widen(scores.masked_fill(nothing_allowed, 0.0)).softmax(dim=-1)
+    return weights.masked_fill(nothing_allowed, 0.0).to(scores.dtype)
+
+
+def attention(
+    query: Query,
+    key: Key,
+    value: Value,
+    *,
+    score: Callable[[Tensor, Tensor], Tensor] = scaled_dot,
+    mask: Mask | None = None,
+    bias: Bias | None = None,
+) -> tuple[Output, Weights]:
+    """The definition: weights = softmax(score(query, key) + bias, where mask allows); output = weights @ value.
+
+    Shapes: query (..., n, d_q), key (..., m, d_k), value (..., m, d_v) -> output (..., n, d_v), weights (..., n, m).
+    Leading axes broadcast. With four axes or more, key and value may have fewer heads than query if their number
+    divides the query's: each key head then serves a group of neighboring query heads.
+    mask: boolean, True where attention is allowed. bias: added to the scores. Both broadcast to (..., n, m).
+    A query that may attend to nothing gives a zero output. Half precision is computed in float32 and cast back.
+    Inputs must be finite, also where masked: 0 times NaN is NaN.
+    Raises: TypeError or ValueError that names the argument, what was expected and what came.
+    Source: Vaswani et al. (2017), Section 3.2, with any score in the place of theirs.
+    """
+    check_inputs(query, key, value)
+    key, value = share_heads(query, key, value)
+    scores = score(query, key)
+    expected = (*torch.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
+    if scores.shape != expected:
+        raise ValueError(f"score must return shape (..., queries, keys) = {expected}; got {shape(scores)}")
+    if bias is not None:
+        check_bias(bias, scores.shape)
+        scores = scores + bias.to(scores.dtype)
+    weights = attention_weights(scores, mask)
+    output = widen(weights) @ widen(value)
+    return output.to(value.dtype), weights.to(query.dtype)
+
+
+def check_inputs(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """What attention asks of its three inputs, whatever the score."""
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        check_vectors(name, x)
+    check_same_kind("key", key, "query", query)
+    check_same_kind("value", value, "query", query)
+    if value.shape[-2] != key.shape[-2]:
+        raise ValueError(f"value must have one row for each key, {key.shape[-2]}; got shape {shape(value)}")
+    check_leading("value", value, "key", key)
