@@ -27,7 +27,7 @@ def _share(name: str, x: Tensor, query: Tensor) -> Tensor:
         if 1 < heads < query_heads:
             if query_heads % heads:
                 raise ValueError(
-                    f"{name} must have a number of heads (axis -3) that divides {query_heads}, the query's; got {shape(x)}"
+                    f"{name} must have heads (axis -3) whose number divides the query's, {query_heads}; got {shape(x)}"
                 )
             x = x.repeat_interleave(query_heads // heads, dim=-3)
     check_leading(name, x, "query", query)

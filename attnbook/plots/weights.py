@@ -61,5 +61,5 @@ def _grid(matrix, colors, limits, number_format, queries, keys, numbers, title, 
         for i, j in np.ndindex(n, m):
             shade = np.mean(grid.cmap(grid.norm(values[i, j]))[:3])
             ink = "white" if shade < 0.5 else INK
-            ax.text(j + 0.5, i + 0.5, number_format.format(values[i, j]), ha="center", va="center", color=ink, fontsize=9)
+            ax.text(j + 0.5, i + 0.5, number_format.format(values[i, j]), ha="center", va="center", color=ink, size=9)
     return grid
