@@ -1,7 +1,8 @@
 """Dates in words, made by rule with Babel's locale data: an alignment that anyone can check by eye.
 
 Each pair is a day from 1900-01-01 to 2099-12-31, every day at most once, so that no date of a test set was seen in
-training. Rule-made text has no noise and no exceptions: it shows that a model can learn a rule, not that it can translate.
+training. Rule-made text has no noise and no exceptions: it shows that a model can learn a rule, not that it
+can translate.
 """
 
 import datetime

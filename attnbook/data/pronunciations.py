@@ -15,9 +15,8 @@ from attnbook.data.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdefghijklmnopqrstuvwxyz")
 # The 39 phonemes of the dictionary (ARPAbet), without the stress digits of the vowels.
-PHONEMES = Vocabulary(
-    ["AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"]
-)
+_ARPABET = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+PHONEMES = Vocabulary(_ARPABET.split())
 WORD = re.compile(r"[a-z]{2,20}")
 VARIANT = re.compile(r"\(\d+\)$")
 
@@ -28,7 +27,7 @@ Pronunciation = tuple[str, ...]
 class Pronunciations:
     """Words with every accepted pronunciation, the first of them the dictionary's own choice, and a fixed split.
 
-    test: words of all lengths as the dictionary has them; long_test: words of at least 12 letters. No word is in two sets.
+    test: words of all lengths, as they come. long_test: words of at least 12 letters. No word is in two sets.
     """
 
     accepted: dict[str, tuple[Pronunciation, ...]]
@@ -85,7 +84,8 @@ def load(
     long_words = [word for word in rest if len(word) >= long_from][:long_test]
     held_out = set(long_words)
     train_words = [word for word in rest if word not in held_out][:train]
-    for name, wanted, found in (("test", test, test_words), ("long_test", long_test, long_words), ("train", train, train_words)):
+    wanted_and_found = {"test": (test, test_words), "long_test": (long_test, long_words), "train": (train, train_words)}
+    for name, (wanted, found) in wanted_and_found.items():
         if len(found) < wanted:
             raise ValueError(f"{name} must be at most {len(found)}, the words that are left for it; got {wanted}")
     return Pronunciations(accepted, train_words, test_words, long_words)
