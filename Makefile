@@ -1,0 +1,48 @@
+# `make book` builds the book, `make test` proves it. Both work on a fresh clone: they make .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BOOK := _build/html/index.html
+
+# One thread and no progress bars: what is computed and stored must not depend on the machine's cores or on the clock.
+DETERMINISTIC := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 TQDM_DISABLE=1 KERAS_BACKEND=torch
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
+
+.DEFAULT_GOAL := help
+.PHONY: help install book test execute train serve repository clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## make .venv and install the package, the book's tools and the tests' tools
+
+$(INSTALLED): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	@touch $@
+
+book: $(INSTALLED) ## build the pages into _build/html
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@test -f $(BOOK) || { echo "$(BOOK) was not built" >&2; exit 1; }
+	@echo "The book is at file://$(CURDIR)/$(BOOK)  (or: make serve)"
+
+test: book ## build, lint, run the tests, and run every chapter against its stored outputs
+	$(BIN)/ruff check .
+	$(DETERMINISTIC) $(BIN)/python -m pytest tests chapters $(NBVAL) -n 2 --dist loadfile
+
+execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES="chapters/03-....ipynb" for some)
+	$(DETERMINISTIC) $(BIN)/python site/scripts/notebooks.py execute $(FILES)
+
+train: $(INSTALLED) ## train afresh the weights that chapters load
+	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
+
+serve: book ## serve the built book on this machine (PORT=8000)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+repository: $(INSTALLED) ## change the repository's address everywhere: make repository URL=https://github.com/you/book
+	$(BIN)/python site/scripts/repository.py "$(URL)"
+
+clean: ## remove what was built (the virtual environment stays)
+	rm -rf _build *.egg-info .pytest_cache .ruff_cache .hypothesis
