@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from jaxtyping import Int
+from torch import Tensor
+
 PAD, BOS, EOS, UNK = range(4)
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 
@@ -38,7 +41,7 @@ class Vocabulary:
         """The numbers of the symbols, then the end symbol. What is not in the vocabulary becomes UNK."""
         return [*(self._number.get(symbol, UNK) for symbol in sequence), EOS]
 
-    def decode(self, numbers: Iterable[int]) -> list[str]:
+    def decode(self, numbers: Iterable[int] | Int[Tensor, "length"]) -> list[str]:
         """The symbols up to the end symbol, without it; pad and begin are left out. Takes lists and 1-D tensors.
 
         Raises: ValueError for a number outside the vocabulary.

@@ -1,6 +1,6 @@
 """Trained weights that come with the package, so that a page of results needs no minutes of training.
 
-`make train` makes each file again from nothing, byte for byte on the same machine (site/scripts/train_pronunciations.py).
+`make train` (site/scripts/train_pronunciations.py) makes each file again, byte for byte on the same machine.
 They are safetensors files: numbers and strings, nothing that runs.
 """
 

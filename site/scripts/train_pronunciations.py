@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from attnbook import seq2seq, weights
 from attnbook.data import batches, pronunciations
@@ -47,7 +47,8 @@ def make(name: str, words: pronunciations.Pronunciations, folder: Path) -> float
     }
     state = {key: value.half().contiguous() for key, value in model.state_dict().items()}
     # One entry only: safetensors writes several in an order that changes from run to run.
-    save_file(state, weights.pronunciation_file(name, folder), metadata={"training": json.dumps(record)})
+    stored = save(state, metadata={"training": json.dumps(record)})
+    weights.pronunciation_file(name, folder).write_bytes(stored)
     return seconds
 
 
