@@ -14,7 +14,7 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
 CLAIMS = "appendix/claims.yml"
-VERDICTS = {"holds": "hold", "conditional": "are conditional", "wrong": "are wrong", "omits": "omit something needed"}
+VERDICTS = ("holds", "conditional", "wrong", "omits")
 
 
 def box_name(claim_id):
@@ -52,7 +52,7 @@ class Ledger(SphinxDirective):
     def count(self, claims, settled):
         done = [claim for claim in claims if claim["id"] in settled]
         verdicts = Counter(claim["verdict"] for claim in done)
-        parts = ", ".join(f"{verdicts[verdict]} {words}" for verdict, words in VERDICTS.items() if verdicts[verdict])
+        parts = ", ".join(f"{verdict} {verdicts[verdict]}" for verdict in VERDICTS if verdicts[verdict])
         return nodes.Text(f"{len(done)} of {len(claims)} claims are settled so far" + (f": {parts}." if parts else "."))
 
     def document(self, letter, document, claims, settled):
@@ -70,7 +70,7 @@ class Ledger(SphinxDirective):
             row(
                 nodes.inline("", claim["id"], classes=["claim-id"]),
                 self.statement(claim, document),
-                nodes.inline("", claim["verdict"], classes=["verdict", f"verdict-{claim['verdict']}"]),
+                verdict(claim["verdict"], claim["id"] in settled),
                 self.place(claim, settled),
             )
             for claim in own
@@ -95,6 +95,11 @@ class Ledger(SphinxDirective):
         )  # fmt: skip
         link += nodes.inline("", f"chapter {claim['chapter']}", classes=["std", "std-ref"])
         return link
+
+
+def verdict(word, is_settled):
+    """The verdict with its color and sign once it is settled; before that only the word, in gray."""
+    return nodes.inline("", word, classes=["verdict", f"verdict-{word}"] if is_settled else ["claim-open"])
 
 
 def row(*cells):

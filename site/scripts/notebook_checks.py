@@ -14,9 +14,9 @@ PRIVATE = re.compile(r"/(?:work|tmp|root|home|Users|private)/|\b0x[0-9a-fA-F]{4,
 BOX = re.compile(r"^:::\{admonition\} Source check (?P<id>\S+): (?P<verdict>\w+)\s*$", re.MULTILINE)
 
 
-def repository():
+def repository(root=ROOT):
     """The repository's address, out of _config.yml."""
-    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    return yaml.safe_load((Path(root) / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 
 
 def bootstrap(url):
@@ -57,7 +57,7 @@ def opening(cells):
 
 
 def unrun(cells):
-    """nbval passes a cell that never ran, so that is looked for here. Counts 1, 2, 3 ... mean one run, top to bottom."""
+    """nbval passes a cell that never ran, so look here. Counts 1, 2, 3 ... mean one run from top to bottom."""
     counts = [cell.get("execution_count") for cell in cells if cell["cell_type"] == "code" and source(cell).strip()]
     if counts != list(range(1, len(counts) + 1)):
         yield f"not executed once from top to bottom: execution counts are {counts}"
@@ -132,6 +132,4 @@ def boxes(cells):
 def box(claim, verdict):
     """How the box of a claim begins."""
     name = "claim-" + claim.lower().replace(".", "-")
-    return (
-        f":::{{admonition}} Source check {claim}: {verdict}\n:class: source-check verdict-{verdict}\n:name: {name}\n"
-    )
+    return f":::{{admonition}} Source check {claim}: {verdict}\n:class: source-check verdict-{verdict}\n:name: {name}\n"

@@ -1,0 +1,6 @@
+"""The scripts in site/scripts, which are no package."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "site" / "scripts"))
