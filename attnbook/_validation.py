@@ -1,5 +1,7 @@
 """Checks of arguments: each error names the argument, what was expected and what came."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -33,19 +35,21 @@ def check_dim(name: str, x: Tensor, expected: int, meaning: str) -> None:
         raise ValueError(f"{name} must have last axis {expected} ({meaning}); got shape {shape(x)}")
 
 
-def check_leading(name: str, x: Tensor, other_name: str, other: Tensor) -> None:
-    """Leading axes (all but the last two) that broadcast against another argument's."""
+def broadcast_leading(name: str, x: Tensor, own: Sequence[int], other: str, leading: Sequence[int]) -> torch.Size:
+    """The leading axes (all but the last two) of x, as `own`, broadcast against those of the arguments before it."""
     try:
-        torch.broadcast_shapes(x.shape[:-2], other.shape[:-2])
+        return torch.broadcast_shapes(leading, own)
     except RuntimeError:
         raise ValueError(
-            f"{name} must have leading axes that broadcast with those of {other_name}, "
-            f"{tuple(other.shape[:-2])}; got {tuple(x.shape[:-2])} (shape {shape(x)})"
+            f"{name} must have leading axes that broadcast with those of {other}, {tuple(leading)}; "
+            f"got shape {shape(x)}"
         ) from None
 
 
-def check_fits_scores(name: str, x: Tensor, scores_shape: tuple[int, ...]) -> None:
+def check_fits_scores(name: str, x: Tensor, scores_shape: Sequence[int], device: torch.device) -> None:
     """A mask or bias must broadcast to the scores, not make them larger: an extra axis is nearly always a mistake."""
+    if x.device != device:
+        raise ValueError(f"{name} must be on the device of the scores, {device}; got {x.device}")
     try:
         fits = torch.broadcast_shapes(x.shape, scores_shape) == torch.Size(scores_shape)
     except RuntimeError:
@@ -56,7 +60,7 @@ def check_fits_scores(name: str, x: Tensor, scores_shape: tuple[int, ...]) -> No
         )
 
 
-def check_mask(mask: object, scores_shape: tuple[int, ...]) -> None:
+def check_mask(mask: object, scores_shape: Sequence[int], device: torch.device) -> None:
     """A boolean tensor that broadcasts to the scores."""
     if not isinstance(mask, Tensor):
         raise TypeError(f"mask must be a boolean tensor, True where attention is allowed; got {type(mask).__name__}")
@@ -65,10 +69,10 @@ def check_mask(mask: object, scores_shape: tuple[int, ...]) -> None:
             f"mask must be boolean, True where attention is allowed; got dtype {mask.dtype} "
             "(numbers that are added to the scores go in as bias)"
         )
-    check_fits_scores("mask", mask, scores_shape)
+    check_fits_scores("mask", mask, scores_shape, device)
 
 
-def check_bias(bias: object, scores_shape: tuple[int, ...]) -> None:
+def check_bias(bias: object, scores_shape: Sequence[int], device: torch.device) -> None:
     """A floating-point tensor that broadcasts to the scores."""
     if not isinstance(bias, Tensor):
         raise TypeError(f"bias must be a floating-point torch.Tensor; got {type(bias).__name__}")
@@ -77,7 +81,7 @@ def check_bias(bias: object, scores_shape: tuple[int, ...]) -> None:
             f"bias must be a floating-point tensor, added to the scores; got dtype {bias.dtype} "
             "(True/False goes in as mask)"
         )
-    check_fits_scores("bias", bias, scores_shape)
+    check_fits_scores("bias", bias, scores_shape, device)
 
 
 def check_whole_numbers(name: str, x: object) -> None:
@@ -94,3 +98,15 @@ def check_size(name: str, value: object, *, least: int = 0) -> None:
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}")
+
+
+def check_number(name: str, value: object) -> None:
+    """A Python number, no tensor and no flag."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {type(value).__name__}")

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attnbook._heads import share_heads
-from attnbook._validation import check_bias, check_leading, check_mask, check_same_kind, check_vectors, shape
+from attnbook._validation import check_bias, check_mask, check_same_kind, check_vectors, shape
 from attnbook.scores import scaled_dot, widen
 
 Query = Float[Tensor, "... n d_q"]
@@ -35,7 +35,7 @@ def attention_weights(scores: Float[Tensor, "... n m"], mask: Mask | None = None
     """
     check_vectors("scores", scores)
     if mask is not None:
-        check_mask(mask, scores.shape)
+        check_mask(mask, scores.shape, scores.device)
         scores = scores.masked_fill(~mask, -torch.inf)
     nothing_allowed = (scores == -torch.inf).all(dim=-1, keepdim=True)
     # Such a row is 0/0. Its scores are replaced before the softmax, so that no NaN can enter a gradient.
@@ -65,15 +65,20 @@ def attention(
     """
     check_inputs(query, key, value)
     key, value = share_heads(query, key, value)
+    if not callable(score):
+        raise TypeError(f"score must be callable, (query, key) -> scores; got {type(score).__name__}")
     scores = score(query, key)
     expected = (*torch.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
+    if not isinstance(scores, Tensor):
+        raise TypeError(f"score must return a torch.Tensor of shape {expected}; got {type(scores).__name__}")
     if scores.shape != expected:
         raise ValueError(f"score must return shape (..., queries, keys) = {expected}; got {shape(scores)}")
     if bias is not None:
-        check_bias(bias, scores.shape)
+        check_bias(bias, scores.shape, scores.device)
         scores = scores + bias.to(scores.dtype)
     weights = attention_weights(scores, mask)
-    output = widen(weights) @ widen(value)
+    wide = widen(value)
+    output = weights.to(wide.dtype) @ wide
     return output.to(value.dtype), weights.to(query.dtype)
 
 
@@ -85,4 +90,3 @@ def check_inputs(query: Tensor, key: Tensor, value: Tensor) -> None:
     check_same_kind("value", value, "query", query)
     if value.shape[-2] != key.shape[-2]:
         raise ValueError(f"value must have one row for each key, {key.shape[-2]}; got shape {shape(value)}")
-    check_leading("value", value, "key", key)

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnbook import masks
-from attnbook._heads import leading_shape
-from attnbook._validation import check_bias, check_dim, check_mask, shape
+from attnbook._heads import leading_shape, share_heads
+from attnbook._validation import check_bias, check_dim, check_flag, check_mask, check_number, shape
 from attnbook.attention import Bias, Key, Mask, Output, Query, Value, attention, check_inputs
-from attnbook.scores import dot
+from attnbook.scores import dot, widen
 
 
 def scaled_dot_product_attention(
@@ -33,35 +33,43 @@ def scaled_dot_product_attention(
     """
     check_inputs(query, key, value)
     check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
-    if scale is None:
-        if query.shape[-1] == 0:
-            raise ValueError(f"query must have at least one component, to scale by 1/sqrt(d_k); got {shape(query)}")
-        scale = 1 / math.sqrt(query.shape[-1])
+    if query.shape[-1] == 0:
+        raise ValueError(f"query must have at least one component, to scale by 1/sqrt(d_k); got shape {shape(query)}")
+    check_flag("causal", causal)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    check_number("scale", scale)
     if not math.isfinite(scale):
         raise ValueError(f"scale must be finite; got {scale}")
-    leading = leading_shape(query, key, value)
-    n, m = query.shape[-2], key.shape[-2]
+    leading = leading_shape(query, key=key, value=value)
+    n, m, d_v = query.shape[-2], *value.shape[-2:]
+    scores_shape = (*leading_shape(query, key=key), n, m)
     if mask is not None:
-        check_mask(mask, (*leading, n, m))
+        check_mask(mask, scores_shape, query.device)
+    dtype = query.dtype
     if bias is not None:
-        check_bias(bias, (*leading, n, m))
+        check_bias(bias, scores_shape, query.device)
+        if bias.dtype != dtype:  # the kernel wants one dtype: widen half precision rather than round the bias to it
+            query, key, value = widen(query), widen(key), widen(value)
+            bias = bias.to(query.dtype)
 
     if causal and (n != m or mask is not None or bias is not None):
         # The kernel's own flag aligns at the start and excludes a mask, so it serves only the plain square case.
         past = masks.causal(n, m, device=query.device)
         mask, causal = (past if mask is None else mask & past), False
-    if 0 in (*leading, n, m):  # nothing to speed up, and the kernels differ in what they make of no keys
-        return attention(query, key, value, score=lambda q, k: dot(q, k) * scale, mask=mask, bias=bias)[0]
+    if 0 in (*leading, n, m, d_v):  # nothing to speed up, and the kernels differ in what they make of no keys
+        return attention(query, key, value, score=lambda q, k: dot(q, k) * scale, mask=mask, bias=bias)[0].to(dtype)
 
-    attend, nothing_allowed = _combine(mask, bias, query.dtype)
+    attend, nothing_allowed = _combine(mask, bias)
+    if key.shape[-3:-2] != value.shape[-3:-2]:  # the kernel shares heads only where key and value have the same number
+        key, value = share_heads(query, key, value)
     q, k, v, attend = _four_axes(query, key, value, attend)
     output = F.scaled_dot_product_attention(
         q, k, v, attn_mask=attend, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-    ).reshape(*leading, n, value.shape[-1])
-    return output if nothing_allowed is None else output.masked_fill(nothing_allowed, 0.0)
+    ).reshape(*leading, n, d_v)
+    return (output if nothing_allowed is None else output.masked_fill(nothing_allowed, 0.0)).to(dtype)
 
 
-def _combine(mask: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+def _combine(mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
     """Mask and bias as the one tensor that the kernel takes, and which rows may attend to nothing.
 
     Such a row is opened for the kernel and closed in the result: no NaN there, and no gradient.
@@ -71,7 +79,7 @@ def _combine(mask: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> tu
     if bias is None:
         nothing_allowed = ~mask.any(dim=-1, keepdim=True)
         return mask | nothing_allowed, nothing_allowed
-    bias = bias.to(dtype) if mask is None else bias.to(dtype).masked_fill(~mask, -torch.inf)
+    bias = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
     nothing_allowed = (bias == -torch.inf).all(dim=-1, keepdim=True)
     return bias.masked_fill(nothing_allowed, 0.0), nothing_allowed
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from attnbook._validation import check_size, check_whole_numbers, shape
+from attnbook._validation import check_flag, check_size, check_whole_numbers, shape
 
 Mask = Bool[Tensor, "n m"]
 Device = torch.device | str | None
@@ -91,6 +91,8 @@ def global_tokens(
     """
     i, j = _positions(queries, keys, device)
     m = j.shape[1]
+    if not isinstance(tokens, list | tuple):
+        raise TypeError(f"tokens must be a list or tuple of positions; got {type(tokens).__name__}")
     chosen = []
     for token in tokens:
         if isinstance(token, bool) or not isinstance(token, int):
@@ -141,6 +143,7 @@ def graph(edges: Int[Tensor, "2 edges"], nodes: int, *, self_loops: bool = True)
     Source: Veličković et al. (2018), Section 2.1: attention over a node's neighborhood, itself included.
     """
     check_size("nodes", nodes)
+    check_flag("self_loops", self_loops)
     check_whole_numbers("edges", edges)
     if edges.dim() != 2 or edges.shape[0] != 2:
         raise ValueError(f"edges must have shape (2, number of edges), sources then targets; got {shape(edges)}")

@@ -13,11 +13,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnbook._validation import check_dim, check_leading, check_same_kind, check_size, check_vectors, shape
+from attnbook._validation import (
+    broadcast_leading,
+    check_dim,
+    check_number,
+    check_same_kind,
+    check_size,
+    check_vectors,
+    shape,
+)
 
-Query = Float[Tensor, "... n d_q"]
-Key = Float[Tensor, "... m d_k"]
-Scores = Float[Tensor, "... n m"]
+Query = Float[Tensor, "*#leading n d_q"]
+Key = Float[Tensor, "*#leading m d_k"]
+SameSizeQuery = Float[Tensor, "*#leading n d_k"]
+Scores = Float[Tensor, "*leading n m"]
 
 
 def widen(x: Tensor) -> Tensor:
@@ -29,7 +38,7 @@ def _check_pair(query: Tensor, key: Tensor) -> None:
     check_vectors("query", query)
     check_vectors("key", key)
     check_same_kind("key", key, "query", query)
-    check_leading("key", key, "query", query)
+    broadcast_leading("key", key, key.shape[:-2], "query", query.shape[:-2])
 
 
 def _check_comparable(query: Tensor, key: Tensor) -> None:
@@ -37,7 +46,7 @@ def _check_comparable(query: Tensor, key: Tensor) -> None:
     check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
 
 
-def dot(query: Query, key: Key) -> Scores:
+def dot(query: SameSizeQuery, key: Key) -> Scores:
     """Dot product: s_ij = q_i · k_j.
 
     Shapes: query (..., n, d_k), key (..., m, d_k) -> (..., n, m); leading axes broadcast.
@@ -48,7 +57,7 @@ def dot(query: Query, key: Key) -> Scores:
     return widen(query) @ widen(key).transpose(-2, -1)
 
 
-def scaled_dot(query: Query, key: Key) -> Scores:
+def scaled_dot(query: SameSizeQuery, key: Key) -> Scores:
     """Scaled dot product: s_ij = q_i · k_j / sqrt(d_k).
 
     Shapes and errors as for `dot`; also ValueError where the vectors have no components (d_k = 0).
@@ -61,7 +70,7 @@ def scaled_dot(query: Query, key: Key) -> Scores:
     return dot(query, key) / math.sqrt(d_k)
 
 
-def cosine(query: Query, key: Key, *, temperature: float | Float[Tensor, ""] = 1.0) -> Scores:
+def cosine(query: SameSizeQuery, key: Key, *, temperature: float | Float[Tensor, ""] = 1.0) -> Scores:
     """Cosine similarity: s_ij = q_i · k_j / (|q_i| |k_j| temperature).
 
     Each row is divided by its own length, so a cosine lies in [-1, 1] and, at temperature 1, no weight can exceed
@@ -70,6 +79,8 @@ def cosine(query: Query, key: Key, *, temperature: float | Float[Tensor, ""] = 1
     Shapes and errors as for `dot`; also ValueError unless temperature > 0.
     Source: Graves et al. (2014), Eqs. 5 and 6, where the key strength is 1 / temperature.
     """
+    if not isinstance(temperature, Tensor):
+        check_number("temperature", temperature)
     if not temperature > 0:
         raise ValueError(f"temperature must be positive; got {float(temperature):g}")
     _check_comparable(query, key)
@@ -166,6 +177,7 @@ class Location(nn.Module):
     def forward(self, query: Query, key: Key) -> Scores:
         _check_pair(query, key)
         check_dim("query", query, self.d_query, "d_query of this score")
+        check_same_kind("query", query, "the score's weights", self.W.weight)
         n, m = query.shape[-2], key.shape[-2]
         if m > self.max_keys:
             raise ValueError(f"key must have at most max_keys = {self.max_keys} rows; got shape {shape(key)}")
@@ -182,3 +194,4 @@ def _check_learned(score: nn.Module, query: Tensor, key: Tensor) -> None:
     _check_pair(query, key)
     check_dim("query", query, score.d_query, "d_query of this score")
     check_dim("key", key, score.d_key, "d_key of this score")
+    check_same_kind("query", query, "the score's weights", next(score.parameters()))
