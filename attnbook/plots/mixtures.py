@@ -1,0 +1,56 @@
+"""Pictures of outputs as mixtures: values of size 2 as corners in a plane, and what attention makes of them."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from attnbook.plots.style import MARKERS, OUTPUT, VALUE
+
+Rows = Tensor | np.ndarray | Sequence[Sequence[float]]
+
+
+def value_triangle(value: Rows, labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """Three values in their plane, and the triangle of all their weighted averages."""
+    corners = np.asarray(value, dtype=float)
+    if corners.shape != (3, 2):
+        raise ValueError(f"value must be three rows of two components; got shape {corners.shape}")
+    ax = plt.gca() if ax is None else ax
+    ax.fill(*corners.T, facecolor=VALUE, alpha=0.10, edgecolor=VALUE, linewidth=1)
+    ax.plot(*corners.T, MARKERS["value"], color=VALUE, markersize=8)
+    center = corners.mean(axis=0)
+    for corner, label in zip(corners, labels, strict=True):
+        below = corner[1] < center[1]
+        offset = (0, -9) if below else (0, 9)
+        ax.annotate(label, corner, offset, textcoords="offset points", ha="center", va="top" if below else "bottom",
+                    color=VALUE)  # fmt: skip
+    ax.set(aspect="equal", xlabel="first component", ylabel="second component")
+    return ax
+
+
+def outputs(
+    points: Rows,
+    labels: Sequence[str],
+    *,
+    offset: tuple[float, float] = (8, 0),
+    filled: bool = True,
+    ax: Axes | None = None,
+) -> None:
+    """Outputs as diamonds, labeled at an offset in points; hollow ones are for what is not an attention output."""
+    ax = plt.gca() if ax is None else ax
+    for point, label in zip(np.asarray(points, dtype=float), labels, strict=True):
+        ax.plot(*point, MARKERS["output"], color=OUTPUT, markersize=8, fillstyle="full" if filled else "none")
+        ax.annotate(label, point, offset, textcoords="offset points", va="center", color=OUTPUT)
+
+
+def pulls(value: Rows, weights: Sequence[float], *, ax: Axes | None = None) -> None:
+    """A line from the weighted average to each value, as thick as the value's weight, which is printed beside it."""
+    corners, shares = np.asarray(value, dtype=float), np.asarray(weights, dtype=float)
+    ax = plt.gca() if ax is None else ax
+    output = shares @ corners
+    for corner, share in zip(corners, shares, strict=True):
+        ax.plot(*np.stack([output, corner]).T, color=OUTPUT, linewidth=0.6 + 7 * share, alpha=0.35, zorder=1)
+        middle = (output + corner) / 2
+        ax.annotate(f"{share:.2f}", middle, (0, -8), textcoords="offset points", ha="center", va="top", size=9)
