@@ -18,6 +18,8 @@ REPAIRS = [
     # For screen readers: a label with all of the button's text, a name for the sidebar, no list without items.
     (r'(search-button-field[^>]* aria-label=")Search"', r'\1Search Ctrl+K"'),
     (r'(class="sidebar-primary-items__start[^"]*")>', r'\1 role="region" aria-label="Book navigation">'),
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    (r'(<input class="task-list-item-checkbox")', r'\1 aria-label="done"'),
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     (r' role="doc-biblioentry"', ""),
     # sphinx-exercise gives the contents of all exercises one id, and so of all solutions.
