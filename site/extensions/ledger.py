@@ -64,7 +64,7 @@ class Ledger(SphinxDirective):
         table = nodes.table("", classes=["ledger"])
         group = nodes.tgroup("", cols=4)
         table += group
-        group += [nodes.colspec(colwidth=width) for width in (8, 58, 14, 20)]
+        group += [nodes.colspec(colwidth=width) for width in (8, 54, 16, 22)]
         group += nodes.thead("", row("Claim", "The document says", "Verdict", "Settled in"))
         rows = (
             row(
@@ -80,11 +80,11 @@ class Ledger(SphinxDirective):
         return section
 
     def statement(self, claim, document):
-        says = claim["says"]
+        says, _ = self.state.inline_text(claim["says"], self.lineno)
         heading = document["sections"][claim["section"]]
         number = f"{claim['section']} " if claim["section"][0].isdigit() else ""
         where = nodes.inline("", f" ({number}{heading})", classes=["claim-section"])
-        return [nodes.Text(says[0].upper() + says[1:]), where]
+        return [*says, where]
 
     def place(self, claim, settled):
         if claim["id"] not in settled:
