@@ -19,7 +19,7 @@ jaxtyping.install_import_hook("attnbook", "beartype.beartype(conf=beartype.Beart
 
 torch.set_num_threads(1)
 matplotlib.use("Agg")
-hypothesis.settings.register_profile("book", derandomize=True, deadline=None, max_examples=60, database=None)
+hypothesis.settings.register_profile("book", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.load_profile("book")
 
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])

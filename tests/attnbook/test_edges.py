@@ -110,7 +110,7 @@ def test_empty(form, q, k, v, out, options, device):
 
 
 def test_one_key(form, device):
-    """Whatever the score, all weight goes to the only key: the output is its value, and no gradient reaches the score."""
+    """Whatever the score, all weight goes to the only key: its value comes out, and the score gets no gradient."""
     query, key, value = inputs((2, 3, 4, 5), (2, 3, 1, 5), (2, 3, 1, 6), device=device, grad=True)
     output = form(query, key, value)
     torch.testing.assert_close(output, value.expand(2, 3, 4, 6), atol=0, rtol=0)

@@ -11,6 +11,9 @@ from attnbook import attention, masks, scaled_dot_product_attention
 from attnbook.scores import Additive, dot
 from tests.attnbook.reference import inputs
 
+# Keras has not followed NumPy 2 there yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 # PyTorch and Keras disagree with us, and with each other, about rows with nothing to attend to: every row sees a key.
 LENGTHS = torch.tensor([7, 3])
 
