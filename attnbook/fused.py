@@ -4,17 +4,18 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from attnbook import masks
 from attnbook._heads import leading_shape, share_heads
 from attnbook._validation import check_bias, check_dim, check_flag, check_mask, check_number, shape
-from attnbook.attention import Bias, Key, Mask, Output, Query, Value, attention, check_inputs
+from attnbook.attention import Bias, Key, Mask, Output, Value, attention, check_inputs
 from attnbook.scores import dot, widen
 
 
 def scaled_dot_product_attention(
-    query: Query,
+    query: Float[Tensor, "... n d_k"],
     key: Key,
     value: Value,
     *,

@@ -81,6 +81,8 @@ def cosine(query: SameSizeQuery, key: Key, *, temperature: float | Float[Tensor,
     """
     if not isinstance(temperature, Tensor):
         check_number("temperature", temperature)
+    elif temperature.dim() > 0:
+        raise ValueError(f"temperature must be a single number; got shape {shape(temperature)}")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive; got {float(temperature):g}")
     _check_comparable(query, key)
