@@ -23,7 +23,9 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]"
 	@touch $@
 
+# Built afresh each time (seconds): an incremental build does not repeat the warnings of pages that did not change.
 book: $(INSTALLED) ## build the pages into _build/html
+	@rm -rf _build
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@test -f $(BOOK) || { echo "$(BOOK) was not built" >&2; exit 1; }
 	@echo "The book is at file://$(CURDIR)/$(BOOK)  (or: make serve)"

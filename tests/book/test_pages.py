@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from crawl import anchors, is_outside, links, loaded_by_css, loaded_by_page, resolve
 from fontTools.ttLib import TTFont
@@ -16,12 +17,10 @@ def content_pages(pages):
 
 
 def test_every_page_of_the_contents_is_there(pages, root):
-    names = [
-        line.split("file:")[1].strip() for line in (root / "_toc.yml").read_text().splitlines() if "- file:" in line
-    ]
-    names = [name for name in names if f"# - file: {name}" not in (root / "_toc.yml").read_text()]
-    assert names
-    assert {f"{name}.html" for name in names} <= set(pages)
+    contents = yaml.safe_load((root / "_toc.yml").read_text())
+    files = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
+    assert {f"{name}.html" for name in [contents["root"], *files]} <= set(pages)
+    assert {f"chapters/{path.stem}" for path in (root / "chapters").glob("*.ipynb")} <= set(files)
 
 
 def test_pages_load_nothing_from_another_server(pages):
