@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from torch import Tensor
 
-from attnbook.plots.style import INK, SCORES, WEIGHTS
+from attnbook.plots.style import SCORES, WEIGHTS
 
 Matrix = Tensor | np.ndarray
 
@@ -58,8 +58,15 @@ def _grid(matrix, colors, limits, number_format, queries, keys, numbers, title, 
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     if numbers:
+        drawn = grid.to_rgba(grid.get_array())  # minus infinity is left blank
         for i, j in np.ndindex(n, m):
-            shade = np.mean(grid.cmap(grid.norm(values[i, j]))[:3])
-            ink = "white" if shade < 0.5 else INK
-            ax.text(j + 0.5, i + 0.5, number_format.format(values[i, j]), ha="center", va="center", color=ink, size=9)
+            text, ink = number_format.format(values[i, j]), _ink(drawn[i, j])
+            ax.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=ink, size=9)
     return grid
+
+
+def _ink(cell: np.ndarray) -> str:
+    """Black or white: on any color one of them has a contrast of at least 4.5 to 1 (WCAG 2, relative luminance)."""
+    rgb = cell[:3] * cell[3] + 1 - cell[3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "white" if linear @ [0.2126, 0.7152, 0.0722] < 0.179 else "black"
