@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     check_inputs(query, key, value)
     check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
     if query.shape[-1] == 0:
-        raise ValueError(f"query must have at least one component, to scale by 1/sqrt(d_k); got shape {shape(query)}")
+        raise ValueError(f"key must have at least one component to scale by sqrt(d_k); got shape {shape(key)}")
     check_flag("causal", causal)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     check_number("scale", scale)

@@ -1,8 +1,10 @@
 """Attention once more, in float64 and plain loops, sharing no code with the package: what the tests compare with."""
 
 import math
+import re
 
 import numpy as np
+import pytest
 import torch
 
 
@@ -72,3 +74,8 @@ def inputs(*shapes, dtype=torch.float64, device="cpu", seed=0, grad=False):
     generator = torch.Generator().manual_seed(seed)
     drawn = [torch.randn(s, generator=generator, dtype=torch.float64).to(device, dtype) for s in shapes]
     return [x.requires_grad_(grad) for x in drawn]
+
+
+def refused(error, starts, *says):
+    """The message opens with the argument's name and then says each of these."""
+    return pytest.raises(error, match="^" + re.escape(starts) + "".join(f".*{re.escape(s)}" for s in says))

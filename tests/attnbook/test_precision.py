@@ -125,11 +125,17 @@ def test_scores_and_weights(dtype, device):
     for score, expected in ((dot, exact), (scaled_dot, exact / 8**0.5)):
         assert score(query, key).dtype == torch.float32
         check(score(query, key), as_float64(expected), atol=1e-5)
-    (scores,) = inputs((2, 9, 33), dtype=dtype, device=device)
+    scores, upstream = inputs((2, 9, 33), (2, 9, 33), dtype=dtype, device=device)
+    scores.requires_grad_()
     weights = attention_weights(scores)
-    expected = torch.softmax(scores.double(), dim=-1).cpu()
+    expected = torch.softmax(scores.detach().double(), dim=-1).cpu()
     assert weights.dtype == dtype
     within(weights, expected, rounding(dtype, expected) + 1e-7)
+    # The gradient too is computed from weights that were not rounded yet.
+    weights.backward(upstream)
+    g = upstream.cpu().double()
+    expected = expected * (g - (expected * g).sum(-1, keepdim=True))
+    within(scores.grad, expected, rounding(dtype, expected) + 1e-6)
 
 
 @pytest.mark.parametrize("dtype", HALF)
