@@ -20,12 +20,14 @@ def value_triangle(value: Rows, labels: Sequence[str], *, ax: Axes | None = None
     ax = plt.gca() if ax is None else ax
     ax.fill(*corners.T, facecolor=VALUE, alpha=0.10, edgecolor=VALUE, linewidth=1)
     ax.plot(*corners.T, MARKERS["value"], color=VALUE, markersize=8)
-    center = corners.mean(axis=0)
     for corner, label in zip(corners, labels, strict=True):
-        below = corner[1] < center[1]
-        offset = (0, -9) if below else (0, 9)
-        ax.annotate(label, corner, offset, textcoords="offset points", ha="center", va="top" if below else "bottom",
-                    color=VALUE)  # fmt: skip
+        if corner[0] == corners[:, 0].max():  # beside the rightmost corner; above or below the others
+            place = {"xytext": (9, 0), "ha": "left", "va": "center"}
+        elif corner[1] == corners[:, 1].max():
+            place = {"xytext": (0, 8), "ha": "center", "va": "bottom"}
+        else:
+            place = {"xytext": (0, -8), "ha": "center", "va": "top"}
+        ax.annotate(label, corner, textcoords="offset points", color=VALUE, **place)
     ax.set(aspect="equal", xlabel="first component", ylabel="second component")
     return ax
 
