@@ -150,7 +150,7 @@ PRINTED = [
     (".backward()", "three keys", TO_KEYS),
     (".backward()", "three values", TO_VALUES),
     ("gradient of V", "gradient of V", WEIGHTS[CATS]),
-    ("gradient of V", "weights of cats", WEIGHTS[CATS]),
+    ("gradient of V", "weights", WEIGHTS[CATS]),
     ("q, k, v = X @ W_Q", "by these steps", flat(OUTPUT)),
     ("mask = torch.ones", "open", WEIGHTS[CATS]),
     ("mask = torch.ones", "masked", [MASKED[0], 0, MASKED[1]]),
