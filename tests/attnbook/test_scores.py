@@ -39,23 +39,26 @@ def learned(form, *sizes, device="cpu", dtype=torch.float64):
     return form(*sizes).to(device, dtype)
 
 
-def test_general_against_loops(device):
-    query, key = inputs((2, 4, 3), (2, 7, 5), device=device)
-    score = learned(General, 3, 5, device=device)
+@pytest.mark.parametrize(("d_query", "d_key"), [(3, 5), (5, 3), (4, 4)])
+def test_general_against_loops(d_query, d_key, device):
+    query, key = inputs((2, 4, d_query), (2, 7, d_key), device=device)
+    score = learned(General, d_query, d_key, device=device)
     W = as_float64(score.W.weight)  # (d_query, d_key)
     check(score(query, key), pairs(query, key, lambda q, k: q @ W @ k), atol=1e-13)
 
 
-def test_additive_against_loops(device):
-    query, key = inputs((2, 4, 3), (2, 7, 5), device=device)
-    score = learned(Additive, 3, 5, 6, device=device)
+@pytest.mark.parametrize(("d_query", "d_key"), [(3, 5), (5, 3), (4, 4)])
+def test_additive_against_loops(d_query, d_key, device):
+    query, key = inputs((2, 4, d_query), (2, 7, d_key), device=device)
+    score = learned(Additive, d_query, d_key, 6, device=device)
     W_q, W_k, v = (as_float64(x) for x in (score.W_q.weight, score.W_k.weight, score.v.weight[0]))
     check(score(query, key), pairs(query, key, lambda q, k: v @ np.tanh(W_q @ q + W_k @ k)), atol=1e-13)
 
 
-def test_concat_against_loops(device):
-    query, key = inputs((2, 4, 3), (2, 7, 5), device=device)
-    score = learned(Concat, 3, 5, 6, device=device)
+@pytest.mark.parametrize(("d_query", "d_key"), [(3, 5), (5, 3), (4, 4)])
+def test_concat_against_loops(d_query, d_key, device):
+    query, key = inputs((2, 4, d_query), (2, 7, d_key), device=device)
+    score = learned(Concat, d_query, d_key, 6, device=device)
     W, v = as_float64(score.W.weight), as_float64(score.v.weight[0])
     check(score(query, key), pairs(query, key, lambda q, k: v @ np.tanh(W @ np.concatenate([q, k]))), atol=1e-13)
 
