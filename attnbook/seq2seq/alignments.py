@@ -61,7 +61,7 @@ class LocalPredictive(nn.Module):
     alpha_ts = softmax_s(score(h_t, h_s), |s - p_t| <= D) * exp(-(s - p_t)² / (2 σ²)), σ = D / 2.
     As in the paper the product is not normalized again, so that a row sums to less than 1; p_t learns through the
     Gaussian only, since the window's edges have no gradient.
-    Source: Luong et al. (2015), Section 3.2, Eqs. 9 and 10.
+    Source: Luong et al. (2015), Section 3.2; there D = 10 words.
     """
 
     def __init__(self, score: Score, d_query: int, half_width: int) -> None:

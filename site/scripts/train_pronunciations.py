@@ -2,7 +2,7 @@
 
     python site/scripts/train_pronunciations.py [NAME ...] [--output FOLDER] [--evaluate]
 
-Without names, all of them, in about ten minutes on one core. Equal terms: the same encoder, sizes, words, batches,
+Without names, all of them, in about ten minutes of one core. Equal terms: the same encoder, sizes, words, batches,
 steps and learning rates; only the attention differs. One thread, fixed seeds and fixed steps, so that the same machine
 makes the same bytes.
 """

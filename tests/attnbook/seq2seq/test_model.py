@@ -190,3 +190,34 @@ def test_it_runs_on_the_device_of_its_parameters(model, device):
     batch = collate([("abc", "cab"), ("d", "e")], LETTERS, LETTERS)
     losses = train(moved, iter([batch] * 2), steps=2, learning_rate=1e-3)
     assert len(losses) == 2
+
+
+class Script(nn.Module):
+    """Stands in for encoder and decoder: writes the given rows, whatever it reads."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = torch.tensor(rows)
+
+    def begin(self, encoding):
+        return ()
+
+    def forward(self, symbols, encoding=None, state=None, first=0):
+        if encoding is None:
+            return symbols
+        logits = F.one_hot(self.rows[:, first : first + 1], 12).double()
+        return logits, torch.ones(len(self.rows), 1, encoding.shape[1]), ()
+
+
+def test_each_row_ends_at_its_own_end_symbol():
+    rows = [[5, EOS, 7, 8, 9], [5, 6, 7, EOS, 9], [EOS, 5, EOS, 6, 7]]
+    script = Script(rows)
+    numbers, weights = Seq2Seq(script, script).greedy(torch.ones(3, 2, dtype=torch.long), max_length=5)
+    assert numbers.tolist() == [[5, EOS, PAD, PAD], [5, 6, 7, EOS], [EOS, PAD, PAD, PAD]]
+    assert weights[:, :, 0].tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [1, 0, 0, 0]]
+
+
+def test_greedy_stops_at_the_greatest_length():
+    script = Script([[5] * 9])
+    numbers, _ = Seq2Seq(script, script).greedy(torch.ones(1, 2, dtype=torch.long), max_length=3)
+    assert numbers.tolist() == [[5, 5, 5]]
