@@ -51,7 +51,7 @@ def dot(query: SameSizeQuery, key: Key) -> Scores:
 
     Shapes: query (..., n, d_k), key (..., m, d_k) -> (..., n, m); leading axes broadcast.
     Raises: TypeError for a tensor that is not floating-point or dtypes that differ; ValueError for sizes that differ.
-    Source: Luong et al. (2015), Eq. 8, "dot".
+    Source: Luong et al. (2015), Section 3.1, "dot".
     """
     _check_comparable(query, key)
     return widen(query) @ widen(key).transpose(-2, -1)
@@ -100,7 +100,7 @@ class General(nn.Module):
 
     Shapes: query (..., n, d_query), key (..., m, d_key) -> (..., n, m).
     Raises: ValueError for sizes other than those given here; TypeError for dtypes that differ.
-    Source: Luong et al. (2015), Eq. 8, "general"; also called multiplicative attention.
+    Source: Luong et al. (2015), Section 3.1, "general"; also called multiplicative attention.
     """
 
     def __init__(self, d_query: int, d_key: int) -> None:
@@ -142,7 +142,7 @@ class Concat(nn.Module):
     Splitting W into the columns that meet q and those that meet k gives `Additive`: one form, written in two ways.
 
     Shapes and errors as `Additive`.
-    Source: Luong et al. (2015), Eq. 8, "concat".
+    Source: Luong et al. (2015), Section 3.1, "concat".
     """
 
     def __init__(self, d_query: int, d_key: int, d_hidden: int) -> None:
@@ -167,7 +167,7 @@ class Location(nn.Module):
 
     Shapes: query (..., n, d_query), key (..., m, d_key) with m <= max_keys -> (..., n, m); the key gives only m.
     Raises: ValueError for more than max_keys keys or another query size; TypeError for dtypes that differ.
-    Source: Luong et al. (2015), Eq. 9, "location".
+    Source: Luong et al. (2015), Eq. 8, "location".
     """
 
     def __init__(self, d_query: int, max_keys: int) -> None:
