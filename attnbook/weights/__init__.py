@@ -24,18 +24,18 @@ PRONUNCIATION_MODELS: dict[str, Callable[..., seq2seq.Seq2Seq]] = {
     "none": partial(seq2seq.without_attention, LETTERS, PHONEMES, **_sizes),
     "bahdanau": partial(seq2seq.bahdanau, LETTERS, PHONEMES, **_sizes),
     "luong-dot": partial(seq2seq.luong, LETTERS, PHONEMES, **_sizes),
-    "luong-general": lambda **options: _luong(scores.General(D_HIDDEN, D_HIDDEN), **options),
-    "luong-concat": lambda **options: _luong(scores.Concat(D_HIDDEN, D_HIDDEN, D_HIDDEN), **options),
-    "luong-local-p": lambda **options: _luong(
-        None,
-        alignment=seq2seq.LocalPredictive(scores.General(D_HIDDEN, D_HIDDEN), D_HIDDEN, half_width=3),
-        **options,
-    ),
+    "luong-general": lambda **options: _luong(score=scores.General(D_HIDDEN, D_HIDDEN), **options),
+    "luong-concat": lambda **options: _luong(score=scores.Concat(D_HIDDEN, D_HIDDEN, D_HIDDEN), **options),
+    "luong-local-p": lambda **options: _luong(alignment=_local_p(), **options),
 }
 
 
-def _luong(score: Callable | None, **options: object) -> seq2seq.Seq2Seq:
-    return seq2seq.luong(LETTERS, PHONEMES, score=score, **_sizes, **options)
+def _luong(**options: object) -> seq2seq.Seq2Seq:
+    return seq2seq.luong(LETTERS, PHONEMES, **_sizes, **options)
+
+
+def _local_p() -> seq2seq.LocalPredictive:
+    return seq2seq.LocalPredictive(scores.General(D_HIDDEN, D_HIDDEN), D_HIDDEN, half_width=3)
 
 
 def pronunciation_model(name: str, *, dropout: float = 0.0) -> seq2seq.Seq2Seq:

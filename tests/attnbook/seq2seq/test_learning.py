@@ -19,7 +19,7 @@ def test_unseen_words_are_reversed_by_looking_back(build):
     torch.manual_seed(0)
     model = build(LETTERS, LETTERS, d_embedding=16, d_hidden=32)
     stream = batches([(word, word[::-1]) for word in TRAIN], LETTERS, LETTERS, size=64)
-    train(model, stream, steps=160, learning_rate=1e-2, warmup=16)
+    train(model, stream, steps=120, learning_rate=1e-2, warmup=12)
     answers = seq2seq.decode(model, UNSEEN, LETTERS, LETTERS, max_length=6)
     rates = error_rates([answer.symbols for answer in answers], [[word[::-1]] for word in UNSEEN])
     assert rates.whole < 5

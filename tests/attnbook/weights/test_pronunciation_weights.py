@@ -59,7 +59,7 @@ def test_loading_gives_the_stored_numbers_in_float64_and_evaluation_mode():
     assert all(torch.equal(p, p.half().double()) for p in model.parameters())
 
 
-def test_the_four_were_trained_on_equal_terms():
+def test_all_were_trained_on_equal_terms():
     records = [weights.pronunciation_record(name) for name in weights.PRONUNCIATION_MODELS]
     for record in records:
         del record["loss_last_50_steps"]
