@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BOOK := _build/html/index.html
 
-# One thread and no progress bars: what is computed and stored must not depend on the machine's cores or on the clock.
-DETERMINISTIC := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 TQDM_DISABLE=1 KERAS_BACKEND=torch
+# One thread: what is computed must not depend on the machine's cores. Where output is stored or compared, no progress bars.
+DETERMINISTIC := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 KERAS_BACKEND=torch
+QUIET := TQDM_DISABLE=1
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
@@ -32,10 +33,10 @@ book: $(INSTALLED) ## build the pages into _build/html
 
 test: book ## build, lint, run the tests, and run every chapter against its stored outputs
 	$(BIN)/ruff check .
-	$(DETERMINISTIC) $(BIN)/python -m pytest tests chapters $(NBVAL) -n 2 --dist loadfile
+	$(DETERMINISTIC) $(QUIET) $(BIN)/python -m pytest tests chapters $(NBVAL) -n 2 --dist loadfile
 
 execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES="chapters/03-....ipynb" for some)
-	$(DETERMINISTIC) $(BIN)/python site/scripts/notebooks.py execute $(FILES)
+	$(DETERMINISTIC) $(QUIET) $(BIN)/python site/scripts/notebooks.py execute $(FILES)
 
 train: $(INSTALLED) ## train afresh the weights that chapters load
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py

@@ -29,8 +29,8 @@ def scaled_dot_product_attention(
     causal: each query sees the keys up to its own position, aligned at the end: the last query sees every key. This is
     what a cache needs when there are fewer queries than keys; PyTorch's own is_causal aligns at the start.
     scale: what the dot products are multiplied by; 1/sqrt(d_k) if None.
-    PyTorch picks the routine. On the CPU its fused one needs values as wide as the keys, and plain arithmetic serves the
-    rest; the result is the same.
+    PyTorch picks the routine. On the CPU its fused one needs values as wide as the keys; plain arithmetic serves the
+    rest, with the same result.
     Everything else (shapes, mask, bias, heads, rows with nothing to attend to, errors) is as in `attention`.
     Source: Vaswani et al. (2017), Eq. 1; Dao et al. (2022) for the kernel's way of computing it.
     """
