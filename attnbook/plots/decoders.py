@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]  # center x and y, half the width, half 
 
 
 def bahdanau_step(ax: Axes | None = None) -> Axes:
-    """Attend with the previous state, then take the recurrent step with what was found. Source: their Eqs. 3 to 6."""
+    """Attend with the previous state, then take the recurrent step with what was found. Source: their Eqs. 4 to 6."""
     ax = _canvas(ax)
     previous = _box(ax, 1.0, 1.0, r"$s_{i-1}$", QUERY)
     attend = _box(ax, 2.9, 3.0, "attention", INK, width=2.0)

@@ -149,6 +149,8 @@ def test_shrinking_the_matrices_leaves_the_cubic_part(printed):
         left = scores - scores.mean(0) - scores.mean(1)[:, None] + scores.mean()
         assert part == pytest.approx(np.abs(left).max(), rel=1e-3)
     assert parts[1] / parts[2] == pytest.approx(1000, rel=0.1)
+    said = f"{parts[0] / parts[1]:.0f} times smaller, the second {parts[1] / parts[2]:.0f} times"
+    assert said in CHAPTER.read_text(encoding="utf-8")
 
 
 def test_general_by_hand(printed):
@@ -214,6 +216,8 @@ def test_the_price_list(printed):
     table = printed[printed.index("largest tensor") :]
     for name, row in priced.items():
         assert tuple(numbers(table, f"{name:10}")[0]) == row
+    ratio = priced["concat"][1] / priced["additive"][1]
+    assert f"takes {ratio:g} times as many multiplications as additive" in CHAPTER.read_text(encoding="utf-8")
 
 
 def test_the_parameters_on_the_swapped_task(printed):
