@@ -54,5 +54,9 @@ def pulls(value: Rows, weights: Sequence[float], *, ax: Axes | None = None) -> N
     output = shares @ corners
     for corner, share in zip(corners, shares, strict=True):
         ax.plot(*np.stack([output, corner]).T, color=OUTPUT, linewidth=0.6 + 7 * share, alpha=0.35, zorder=1)
-        middle = (output + corner) / 2
-        ax.annotate(f"{share:.2f}", middle, (0, -8), textcoords="offset points", ha="center", va="top", size=9)
+        middle, (across, up) = (output + corner) / 2, np.abs(corner - output)
+        if up > across:  # left of a steep line, below a flat one
+            place = {"xytext": (-6, 0), "ha": "right", "va": "center"}
+        else:
+            place = {"xytext": (0, -8), "ha": "center", "va": "top"}
+        ax.annotate(f"{share:.2f}", middle, textcoords="offset points", size=9, **place)

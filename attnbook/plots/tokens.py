@@ -30,7 +30,8 @@ def token_vectors(
         for i, row in enumerate(rows):
             for c, number in enumerate(row):
                 ax.add_patch(Rectangle((left + c, i * PITCH), 1, 1, facecolor="none", edgecolor=color, linewidth=1.4))
-                ax.text(left + c + 0.5, i * PITCH + 0.5, f"{number:g}", ha="center", va="center", color=INK, size=11)
+                text = f"{number:g}".replace("-", "\N{MINUS SIGN}")
+                ax.text(left + c + 0.5, i * PITCH + 0.5, text, ha="center", va="center", color=INK, size=11)
         left += size + GAP
     for i, token in enumerate(tokens):
         ax.text(-0.4, i * PITCH + 0.5, token, ha="right", va="center", size=11)
