@@ -24,8 +24,9 @@ def plane(query: Matrix, keys: Matrix, labels: Sequence[str], *, ax: Axes | None
         foot = (key @ along) * along
         ax.plot(*np.transpose([key, foot]), color=GUIDE, linewidth=0.8, linestyle=":")
         _arrow(ax, key, KEY, MARKERS["key"], 7)
-        # Beyond the tip and turned a little, so that no label stands on the query's line.
-        outward = np.array([[0.8, 0.6], [-0.6, 0.8]]) @ key / np.linalg.norm(key)
+        # Beyond the tip and turned away from the query's line, so that no label stands on it.
+        turn = 1 if (along[0] * key[1] - along[1] * key[0]) * (along @ key) > 0 else -1  # 1: counterclockwise
+        outward = np.array([[0.8, -0.6 * turn], [0.6 * turn, 0.8]]) @ key / np.linalg.norm(key)
         ax.annotate(label, key, xytext=tuple(12 * outward), textcoords="offset points", ha="center", va="center",
                     color=KEY, size=13)
     _arrow(ax, query, QUERY, MARKERS["query"], 13)
