@@ -28,10 +28,9 @@ class StoredFigure(SphinxDirective):
         self.env.note_dependency(str(path))
         figure = nodes.figure(classes=["stored-figure"])
         figure += nodes.raw("", self.picture(path, name), format="html")
-        caption = nodes.caption()
+        # A legend and not a caption: the figure has its number in its own chapter.
         parsed, _ = self.parse_inline(" ".join(self.content))
-        caption += parsed
-        figure += caption
+        figure += nodes.legend("", nodes.paragraph("", "", *parsed))
         return [figure]
 
     def picture(self, path, name):
