@@ -60,7 +60,7 @@ def _grid(matrix, colors, limits, number_format, queries, keys, numbers, title, 
     if numbers:
         drawn = grid.to_rgba(grid.get_array())  # minus infinity is left blank
         for i, j in np.ndindex(n, m):
-            text, ink = number_format.format(values[i, j]), _ink(drawn[i, j])
+            text, ink = number_format.format(values[i, j]).replace("-", "−"), _ink(drawn[i, j])
             ax.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=ink, size=9)
     return grid
 
