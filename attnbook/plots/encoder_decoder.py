@@ -42,9 +42,9 @@ def with_attention(
     query = _arrow(QUERY) | {"linestyle": "--"}
     ax.annotate("", (context[0] + 0.1, context[1] - SIDE / 2), (asks, y + SIDE / 2), arrowprops=query)
     ax.annotate("", (takes - 0.1, y + SIDE / 2), (context[0] + SIDE / 2, context[1]), arrowprops=_arrow(OUTPUT))
-    ax.text(context[0] - 0.5, context[1] + 0.1, "weights", ha="right", va="bottom", color=KEY)
-    ax.text(context[0] + 0.5, context[1] + 0.1, "their average", ha="left", va="bottom", color=OUTPUT)
-    ax.text(context[0] + 0.14, context[1] - 0.95, "query", ha="right", va="center", color=QUERY)
+    ax.text(context[0] - 0.5, context[1] + 0.1, "weights", ha="right", va="bottom", color=KEY, size=11)
+    ax.text(context[0] + 0.5, context[1] + 0.1, "their average", ha="left", va="bottom", color=OUTPUT, size=11)
+    ax.text(context[0] + 0.14, context[1] - 0.95, "query", ha="right", va="center", color=QUERY, size=11)
     ax.set_ylim(top=2.6)
     return ax
 
@@ -70,8 +70,8 @@ def _chain(
     _link(ax, annotations[-1], start, INK)
     for left, right in pairwise([start, *states]):
         _link(ax, left, right, QUERY)
-    ax.text(annotations[0][0] - SIDE / 2, -1.5, "encoder reads", ha="left", va="center", color=KEY)
-    ax.text(states[0][0] - SIDE / 2, -1.5, "decoder writes", ha="left", va="center", color=QUERY)
+    ax.text(annotations[0][0] - SIDE / 2, -1.5, "encoder reads", ha="left", va="center", color=KEY, size=11)
+    ax.text(states[0][0] - SIDE / 2, -1.5, "decoder writes", ha="left", va="center", color=QUERY, size=11)
     ax.set(xlim=(-0.5, states[-1][0] + 0.5), ylim=(-1.75, 1.2), aspect="equal")
     ax.axis("off")
     return ax, annotations, start, states
@@ -81,7 +81,7 @@ def _box(ax: Axes, center: Point, label: str, color: str, fill: str = "white") -
     corner = (center[0] - SIDE / 2, center[1] - SIDE / 2)
     style = "round,pad=0,rounding_size=0.12"
     ax.add_patch(FancyBboxPatch(corner, SIDE, SIDE, boxstyle=style, fc=fill, ec=color, lw=1.6, zorder=2))
-    ax.text(*center, label, ha="center", va="center", zorder=3)
+    ax.text(*center, label, ha="center", va="center", zorder=3, size=12)
 
 
 def _symbol(ax: Axes, center: Point, symbol: str, *, above: bool) -> None:
@@ -91,7 +91,7 @@ def _symbol(ax: Axes, center: Point, symbol: str, *, above: bool) -> None:
     far = edge + (0.4 if above else -0.4)
     tail, head = ((x, edge), (x, far)) if above else ((x, far), (x, edge))
     ax.annotate("", head, tail, arrowprops=_arrow(GRAY))
-    ax.text(x, far, symbol, ha="center", va="bottom" if above else "top", color=INK, size=9.5)
+    ax.text(x, far, symbol, ha="center", va="bottom" if above else "top", color=INK, size=11)
 
 
 def _link(ax: Axes, left: Point, right: Point, color: str, *, both: bool = False) -> None:
