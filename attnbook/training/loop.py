@@ -1,6 +1,7 @@
 """Training by a fixed number of steps: the same work on every machine, however fast."""
 
 import math
+import os
 from collections.abc import Iterator
 
 import torch
@@ -44,7 +45,9 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps, warmup))
     losses: list[float] = []
     model.train()
-    with torch.random.fork_rng(), tqdm(range(steps), desc=description, unit="step", mininterval=0.5) as bar:
+    quiet = os.environ.get("TQDM_DISABLE", "0") != "0"  # tqdm's bar for notebooks does not read it by itself
+    bar = tqdm(range(steps), desc=description, unit="step", mininterval=0.5, disable=quiet)
+    with torch.random.fork_rng(), bar:
         torch.manual_seed(seed)
         for step in bar:
             source, target_in, target_out = (part.to(device) for part in next(batches))

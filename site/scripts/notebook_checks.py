@@ -43,7 +43,7 @@ def problems(path):
     path = Path(path)
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     found = [f"larger than {LARGEST} bytes: {path.stat().st_size}"] if path.stat().st_size > LARGEST else []
-    for check in (opening, unrun, errors, private, pictures, boxes):
+    for check in (opening, unrun, errors, private, progress, pictures, boxes):
         found += check(cells)
     return found
 
@@ -83,6 +83,14 @@ def private(cells):
             match = PRIVATE.search(re.sub(r'"image/(png|jpeg)": "[^"]*"', "", json.dumps(output, ensure_ascii=False)))
             if match:
                 yield f"an output shows {match.group()!r}"
+
+
+def progress(cells):
+    """No progress bar: it shows how fast one machine was on one day."""
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            if re.search(r"\d+%\|", "".join(output.get("data", {}).get("text/plain", ""))):
+                yield "a progress bar is stored"
 
 
 def pictures(cells):

