@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-WEIGHTS = Path(__file__).parents[2] / "attnbook" / "weights"
+WEIGHTS = Path(__file__).parents[2] / "attnbook" / "pretrained"
 BOS, EOS, FIRST = 1, 2, 4  # 0 pads, 3 is unknown
 VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
 CONSONANTS = {*"BDFGKLMNPRSTVWYZ", "CH", "DH", "HH", "JH", "NG", "SH", "TH", "ZH"}
