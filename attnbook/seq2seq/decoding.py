@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnbook._validation import check_size
 from attnbook.data.batches import pad
 from attnbook.data.vocabulary import Vocabulary
-from attnbook.seq2seq.model import Seq2Seq
 
 
 class Decoded(NamedTuple):
@@ -21,7 +19,7 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    model: Seq2Seq,
+    model: nn.Module,
     sources: Sequence[Sequence[str]],
     source_vocabulary: Vocabulary,
     target_vocabulary: Vocabulary,
@@ -31,6 +29,7 @@ def decode(
 ) -> list[Decoded]:
     """The greedy answer to each source, in the order given, computed in batches of about the same length.
 
+    model: anything with `greedy(source, max_length=...) -> (numbers, weights or None)`, as `Seq2Seq` has it.
     Weights are cut to the row's own length: one row for each symbol written and one for its end symbol (none where
     max_length came first), one column for each symbol read and one for its end symbol.
     Raises: TypeError or ValueError for a max_length or batch_size below 1.
@@ -52,6 +51,6 @@ def decode(
     return decoded
 
 
-def parameters(model: torch.nn.Module) -> int:
+def parameters(model: nn.Module) -> int:
     """How many numbers the model learns."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
