@@ -73,9 +73,11 @@ def interleaved_to_half(projection: Float[Tensor, "rows ..."], n_heads: int) -> 
     products, and so all weights and outputs, stay the same.
 
     Shape: weight (n_heads · d_head, d_model) or bias (n_heads · d_head,) of an nn.Linear -> the same.
-    Raises: ValueError for rows that are not n_heads times an even d_head.
+    Raises: TypeError for a projection that is no tensor; ValueError for rows that are not n_heads times an even d_head.
     """
     check_size("n_heads", n_heads, least=1)
+    if not isinstance(projection, Tensor):
+        raise TypeError(f"projection must be a torch.Tensor, a weight or a bias; got {type(projection).__name__}")
     if projection.dim() < 1 or projection.shape[0] % (2 * n_heads):
         raise ValueError(
             f"projection must have n_heads · d_head rows, n_heads = {n_heads} and d_head even; got {shape(projection)}"

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnbook._validation import check_dim, check_same_kind, check_size, check_vectors
+from attnbook._validation import check_dim, check_flag, check_same_kind, check_size, check_vectors
 from attnbook.attention import Bias, Key, Mask, Output, Query, Value, Weights, attention
 from attnbook.positions.distances import distances
 from attnbook.scores import scaled_dot, widen
@@ -30,6 +30,7 @@ class RelativeShaw(nn.Module):
         super().__init__()
         check_size("d_head", d_head, least=1)
         check_size("max_distance", max_distance)
+        check_flag("values", values)
         self.d_head, self.max_distance = d_head, max_distance
         self.key_table = nn.Parameter(torch.empty(2 * max_distance + 1, d_head))
         self.value_table = nn.Parameter(torch.empty(2 * max_distance + 1, d_head)) if values else None

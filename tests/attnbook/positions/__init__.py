@@ -1,0 +1,1 @@
+"""Tests of the positions: each against another library or an independent computation."""
