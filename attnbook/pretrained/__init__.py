@@ -1,21 +1,39 @@
 """Trained weights that come with the package, so that a page of results needs no minutes of training.
 
-`make train` (site/scripts/train_pronunciations.py) makes each file again, byte for byte on the same machine.
-They are safetensors files: numbers and strings, nothing that runs.
+`make train` (site/scripts/train_*.py) makes each file again, byte for byte on the same machine. They are safetensors
+files: numbers and strings, nothing that runs.
 """
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
-
 from attnbook import scores, seq2seq
 from attnbook.data.pronunciations import LETTERS, PHONEMES
+from attnbook.pretrained import files
+from attnbook.pretrained.files import FOLDER
+from attnbook.pretrained.transformers import (
+    TRANSFORMERS,
+    load_transformer,
+    transformer,
+    transformer_file,
+    transformer_record,
+)
 
-FOLDER = Path(__file__).parent
+__all__ = [
+    "FOLDER",
+    "PRONUNCIATION_MODELS",
+    "TRANSFORMERS",
+    "load_pronunciations",
+    "load_transformer",
+    "pronunciation_file",
+    "pronunciation_model",
+    "pronunciation_record",
+    "transformer",
+    "transformer_file",
+    "transformer_record",
+]
+
 D_EMBEDDING, D_HIDDEN = 64, 128
 
 _sizes = {"d_embedding": D_EMBEDDING, "d_hidden": D_HIDDEN}
@@ -59,17 +77,10 @@ def load_pronunciations(name: str, *, folder: Path = FOLDER) -> seq2seq.Seq2Seq:
     The file holds float16; computing in float64 makes the greedy answers, and so every count, the same on all machines.
     Raises: ValueError for another name; FileNotFoundError with the remedy if the file is missing.
     """
-    model = pronunciation_model(name).double()
-    path = pronunciation_file(name, folder)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} was not found in {path.parent}: make it with `make train`.")
-    with safe_open(path, framework="pt") as file:
-        model.load_state_dict({key: file.get_tensor(key).to(torch.float64) for key in file.keys()})  # noqa: SIM118
-    return model.eval()
+    return files.read(pronunciation_model(name), pronunciation_file(name, folder))
 
 
 def pronunciation_record(name: str, *, folder: Path = FOLDER) -> dict[str, object]:
     """What the file says about its own training: steps, seed, versions and the rest."""
     pronunciation_model(name)
-    with safe_open(pronunciation_file(name, folder), framework="pt") as file:
-        return json.loads(file.metadata()["training"])
+    return files.read_record(pronunciation_file(name, folder))

