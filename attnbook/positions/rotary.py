@@ -20,8 +20,8 @@ class Rotary(nn.Module):
     through the difference. Queries and keys are turned, values are not. It learns nothing and knows no longest length.
 
     layout says which components are a pair, and has no default because a wrong one raises no error:
-      "interleaved": (x_0, x_1), (x_2, x_3), ... as in the paper, GPT-J;
-      "half": (x_0, x_d/2), (x_1, x_d/2+1), ... as in Llama, GPT-NeoX.
+      "interleaved": (x_0, x_1), (x_2, x_3), ... as in the paper, GPT-J, and Llama's own code;
+      "half": (x_0, x_d/2), (x_1, x_d/2+1), ... as in GPT-NeoX, and Llama in the library transformers.
     The two give different numbers. Trained weights fit one of them; `interleaved_to_half` moves them to the other.
 
     The angles are computed in float64 on the CPU at each call, so that they are exact at any position; half precision

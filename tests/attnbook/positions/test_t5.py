@@ -30,7 +30,7 @@ def test_buckets_against_the_library(n_buckets, max_distance, bidirectional, dev
     ("n_buckets", "max_distance"), [(17, 27), (17, 343), (48, 81), (51, 81), (9, 128), (36, 32), (32, 128)]
 )
 def test_distances_on_an_edge_are_exact(n_buckets, max_distance):
-    """r is in bucket E + b or above if r^s E^b >= M^b E^s, s = N - E: no logarithm, and so no rounding as in the library."""
+    """r is in bucket E + b or above if r^s E^b >= M^b E^s, s = N - E: whole numbers, no rounding as in the library."""
     exact = n_buckets // 2
     shared = n_buckets - exact
 
