@@ -11,6 +11,12 @@ def shape(x: Tensor) -> str:
     return str(tuple(x.shape))
 
 
+def broadcast(*shapes: Sequence[int]) -> torch.Size:
+    """The shape that all of them broadcast to. Asking PyTorch takes 0.1 ms; mostly they are equal."""
+    first = tuple(shapes[0])
+    return torch.Size(first) if all(tuple(s) == first for s in shapes) else torch.broadcast_shapes(*shapes)
+
+
 def check_vectors(name: str, x: object) -> None:
     """A floating-point tensor of shape (..., length, dim): vectors as rows."""
     if not isinstance(x, Tensor):
@@ -38,7 +44,7 @@ def check_dim(name: str, x: Tensor, expected: int, meaning: str) -> None:
 def broadcast_leading(name: str, x: Tensor, own: Sequence[int], other: str, leading: Sequence[int]) -> torch.Size:
     """The leading axes (all but the last two) of x, as `own`, broadcast against those of the arguments before it."""
     try:
-        return torch.broadcast_shapes(leading, own)
+        return broadcast(leading, own)
     except RuntimeError:
         raise ValueError(
             f"{name} must have leading axes that broadcast with those of {other}, {tuple(leading)}; "

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attnbook._heads import share_heads
-from attnbook._validation import check_bias, check_mask, check_same_kind, check_vectors, shape
+from attnbook._validation import broadcast, check_bias, check_mask, check_same_kind, check_vectors, shape
 from attnbook.scores import scaled_dot, widen
 
 Query = Float[Tensor, "... n d_q"]
@@ -36,11 +36,37 @@ def attention_weights(scores: Float[Tensor, "... n m"], mask: Mask | None = None
     check_vectors("scores", scores)
     if mask is not None:
         check_mask(mask, scores.shape, scores.device)
-        scores = scores.masked_fill(~mask, -torch.inf)
-    nothing_allowed = (scores == -torch.inf).all(dim=-1, keepdim=True)
-    # Such a row is 0/0. Its scores are replaced before the softmax, so that no NaN can enter a gradient.
-    weights = widen(scores.masked_fill(nothing_allowed, 0.0)).softmax(dim=-1)
-    return weights.masked_fill(nothing_allowed, 0.0).to(scores.dtype)
+    return _normalize(scores, mask, in_place=False)
+
+
+def _normalize(scores: Tensor, mask: Tensor | None, *, in_place: bool) -> Tensor:
+    """The weights, written over the scores where nobody else holds those and no gradient needs them.
+
+    At thousands of tokens, fetching memory for a second n x m tensor costs more than the softmax itself.
+    """
+    in_place = in_place and not torch.is_grad_enabled()
+    if mask is not None:
+        scores = scores.masked_fill_(~mask, -torch.inf) if in_place else scores.masked_fill(~mask, -torch.inf)
+    nothing_allowed = _nothing_allowed(scores)
+    if nothing_allowed is not None:  # 0/0: such scores are replaced before the softmax, so that no gradient is NaN
+        scores = scores.masked_fill(nothing_allowed, 0.0)
+    wide = widen(scores)
+    weights = torch.softmax(wide, dim=-1, out=wide if in_place else None)
+    if nothing_allowed is not None:
+        weights = weights.masked_fill(nothing_allowed, 0.0)
+    return weights.to(scores.dtype)
+
+
+def _nothing_allowed(scores: Tensor) -> Tensor | None:
+    """Which rows, (..., n, 1), hold nothing but -inf; None where there are none.
+
+    One column tells nearly always: a row whose first score is not -inf allows something. (On a GPU, each question asked
+    of the data waits for its answer.)
+    """
+    if not (scores[..., :1] == -torch.inf).any():
+        return None
+    nothing_allowed = scores.amax(dim=-1, keepdim=True) == -torch.inf
+    return nothing_allowed if nothing_allowed.any() else None
 
 
 def attention(
@@ -68,7 +94,7 @@ def attention(
     if not callable(score):
         raise TypeError(f"score must be callable, (query, key) -> scores; got {type(score).__name__}")
     scores = score(query, key)
-    expected = (*torch.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
+    expected = (*broadcast(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
     if not isinstance(scores, Tensor):
         raise TypeError(f"score must return a torch.Tensor of shape {expected}; got {type(scores).__name__}")
     if scores.shape != expected:
@@ -76,7 +102,9 @@ def attention(
     if bias is not None:
         check_bias(bias, scores.shape, scores.device)
         scores = scores + bias.to(scores.dtype)
-    weights = attention_weights(scores, mask)
+    if mask is not None:
+        check_mask(mask, scores.shape, scores.device)
+    weights = _normalize(scores, mask, in_place=score is scaled_dot or bias is not None)
     wide = widen(value)
     output = weights.to(wide.dtype) @ wide
     return output.to(value.dtype), weights.to(query.dtype)

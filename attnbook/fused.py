@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attnbook import masks
 from attnbook._heads import leading_shape, share_heads
-from attnbook._validation import check_bias, check_dim, check_flag, check_mask, check_number, shape
+from attnbook._validation import broadcast, check_bias, check_dim, check_flag, check_mask, check_number, shape
 from attnbook.attention import Bias, Key, Mask, Output, Value, attention, check_inputs
 from attnbook.scores import dot, widen
 
@@ -55,6 +55,7 @@ def scaled_dot_product_attention(
             query, key, value = widen(query), widen(key), widen(value)
             bias = bias.to(query.dtype)
 
+    causal = causal and n > 1  # a single query, the last, sees every key
     if causal and (n != m or mask is not None or bias is not None):
         # The kernel's own flag aligns at the start and excludes a mask, so it serves only the plain square case.
         past = masks.causal(n, m, device=query.device)
@@ -90,7 +91,7 @@ def _combine(mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, T
 def _four_axes(query: Tensor, key: Tensor, value: Tensor, attend: Tensor | None) -> tuple[Tensor | None, ...]:
     """The kernel is fused only for exactly (batch, heads, length, dim): add axes, or fold them into the batch."""
     query, key, value = (x[(None,) * (4 - x.dim())] if x.dim() < 4 else x for x in (query, key, value))
-    batch = torch.broadcast_shapes(query.shape[:-3], key.shape[:-3], value.shape[:-3])
+    batch = broadcast(query.shape[:-3], key.shape[:-3], value.shape[:-3])
     key_heads = max(key.shape[-3], value.shape[-3])
     query_heads = max(query.shape[-3], key_heads)
 

@@ -170,9 +170,9 @@ class MultiHeadAttention(nn.Module):
         for option, what in (("rotary", self.rotary), ("cache", cache)):
             if what is not None and not itself:
                 raise ValueError(f"key must be left out with {option}, which is for self-attention; got another tensor")
-        key = query if key is None else key
-        value = key if value is None else value
         for name, x in (("query", query), ("key", key), ("value", value)):
+            if x is None:
+                continue
             check_vectors(name, x)
             if x.dim() != 3:
                 raise ValueError(f"{name} must have shape (batch, length, d_model); got {shape(x)}")
@@ -180,6 +180,8 @@ class MultiHeadAttention(nn.Module):
             check_same_kind(name, x, "the layer's weights", self.q_proj.weight)
             if x.shape[0] != query.shape[0]:
                 raise ValueError(f"{name} must have the batch size of query, {query.shape[0]}; got shape {shape(x)}")
+        key = query if key is None else key
+        value = key if value is None else value
         if value.shape[1] != key.shape[1]:
             raise ValueError(f"value must have one row for each key, {key.shape[1]}; got shape {shape(value)}")
         return key, value

@@ -67,7 +67,8 @@ def scaled_dot(query: SameSizeQuery, key: Key) -> Scores:
     d_k = key.shape[-1]
     if d_k == 0:
         raise ValueError(f"key must have at least one component to scale by sqrt(d_k); got shape {shape(key)}")
-    return dot(query, key) / math.sqrt(d_k)
+    # Dividing the query, n x d_k numbers, spares a pass over the n x m scores.
+    return (widen(query) / math.sqrt(d_k)) @ widen(key).transpose(-2, -1)
 
 
 def cosine(query: SameSizeQuery, key: Key, *, temperature: float | Float[Tensor, ""] = 1.0) -> Scores:
