@@ -40,6 +40,7 @@ execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES=
 
 train: $(INSTALLED) ## train afresh the weights that chapters load
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/train_transformers.py
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
