@@ -244,7 +244,8 @@ def test_padding_alone_and_in_company(printed):
         gap = np.abs(attend(q, k, v, mask)[1, :, :2] - alone).max()
         assert numbers(printed, label) == rounded([gap])
     assert words(printed, "(2, 1, 1, 4)") == ""
-    assert words(printed, "(4, 4) &") == "(2, 1, 1, 4) -> (2, 1, 4, 4)"
+    assert words(printed, "one new token, is_causal=True: sees only the first token:") == "True"
+    assert words(printed, "(4, 4)") == "(2, 1, 1, 4) (2, 1, 4, 4)"
 
 
 def test_source_check_E4b(printed):
@@ -301,15 +302,16 @@ def test_two_layers(printed):
 
 def test_what_true_means(printed):
     """A True at token 2, among tokens 1, 2, 3: it is seen, or it is the one that is not."""
-    for label in ("attnbook, mask", "SDPA, attn_mask"):
-        assert words(printed, label) == "reacts to 2 True is: may see"
+    pairs = ("attention mask", "SDPA attn_mask")
+    assert [words(printed, f"{a:16}{b} ") for a, b in map(str.split, pairs)] == ["2 True: may see"] * 2
     for module, arguments in (
         ("Multihead", ("attn_mask", "key_padding_mask")),
         ("Encoder", ("src_mask", "src_key_padding_mask")),
-        ("Decoder", ("tgt_mask", "memory_mask")),
+        ("Decoder", ("tgt_mask", "tgt_key_padding_mask")),
+        ("Decoder, memory", ("memory_mask", "memory_key_padding_mask")),
     ):
         for argument in arguments:
-            assert words(printed, f"{module}, {argument} ") == "reacts to 1 3 True is: hidden"
+            assert words(printed, f"{module:16}{argument} ") == "1, 3 True: hidden"
 
 
 def test_floats_are_added(printed):
@@ -326,5 +328,5 @@ def test_the_converter(printed):
 
 def test_which_convention(printed):
     for name in "abcdef":
-        found = words(printed, f"{name}: sees earlier tokens:")
-        assert found == f"{name in 'adef'} later ones: {name in 'bce'}"
+        found = words(printed, f"{name}: earlier tokens")
+        assert found == f"{name in 'adef'} later tokens {name in 'bce'}"
