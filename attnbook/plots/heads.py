@@ -43,7 +43,7 @@ def two_looks(
                                     mutation_scale=11, linewidth=0.8 + 3 * share, color=HEADS[head],
                                     linestyle=["-", (0, (2.5, 1.2))][head % 2], shrinkA=2, shrinkB=2)
                 )  # fmt: skip
-                ax.text((reader + j) / 2, 0.6, next(names), ha="center", va="bottom", size=9.5, color=HEADS[head])
+                ax.text((reader + j) / 2, 0.6, next(names), ha="center", va="bottom", size=9.5)
     ax.text((len(words) - 1) / 2, -0.85, output, ha="center", va="center", size=11, color=OUTPUT)
     ax.set(xlim=(-0.6, len(words) - 0.4), ylim=(-1.1, 0.95), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
