@@ -94,8 +94,6 @@ class Transformer(nn.Module):
         """
         check_target(target_in)
         memory, _ = self.encode(source)
-        if target_in.shape[0] != source.shape[0]:
-            raise ValueError(f"target_in must have as many rows as source, {source.shape[0]}; got {target_in.shape[0]}")
         logits, weights = self.decode(target_in, memory, need_weights=need_weights)
         return logits, averaged(weights)
 
@@ -111,6 +109,9 @@ class Transformer(nn.Module):
         self, target_in: Target, memory: Memory, *, need_weights: bool = False, writing: Writing | None = None
     ) -> tuple[Logits, list[DecoderWeights] | None]:
         """The logits and, with need_weights, each layer's weights. With writing, target_in is what comes next."""
+        rows = memory.vectors.shape[0]
+        if target_in.shape[0] != rows:
+            raise ValueError(f"target_in must have as many rows as source, {rows}; got {target_in.shape[0]}")
         x = self.target_embedding(target_in, 0 if writing is None else writing.written)
         caches = None if writing is None else writing.caches
         x, weights = self.decoder(x, memory.vectors, memory_mask=memory.mask, need_weights=need_weights, caches=caches)

@@ -84,7 +84,7 @@ def test_greedy_is_not_always_the_best():
     assert max(better) > 1e-2
 
 
-@pytest.mark.parametrize("width", [2, 3, 7])
+@pytest.mark.parametrize("width", [2, 7])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 @torch.no_grad()
 def test_a_narrow_beam_keeps_what_a_plain_one_keeps(model, width, alpha):
@@ -114,7 +114,7 @@ def test_a_beam_of_one_is_greedy(model, device):
 
 def test_the_penalty_favors_longer_answers():
     def lengths(alpha):
-        every = (beam(build(seed), pad(SOURCES), width=6, max_length=8, length_penalty=alpha) for seed in range(4))
+        every = (beam(build(seed), pad(SOURCES), width=6, max_length=8, length_penalty=alpha) for seed in range(2))
         return [len(cut(row)) for found in every for row in found.symbols[:, 0]]
 
     pairs = list(zip(lengths(0.0), lengths(5.0), strict=True))
