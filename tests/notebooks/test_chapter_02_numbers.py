@@ -100,6 +100,9 @@ def test_the_table_of_the_soft_look_up(printed, prose):
             pytest.approx(float(weight * value), abs=5.1e-5),
         ]
     assert all(row == rounded([OUTPUT]) for row in lines(printed, "output  ") if len(row) == 1)
+    assert lines(printed, "weight    ") == [rounded(WEIGHTS)]
+    headers = [row for row in lines(printed, "hour     ") if len(row) == 6]
+    assert headers == [HOURS] * 3 and "output (1, 1)  weights (1, 6)" in printed
     assert f"| {float(WEIGHTS[3]):.4f} |" in prose and f"| {float(OUTPUT):.2f} |" in prose
     assert "The output is 20.56 degrees: 86 percent of the 22 at 14:00, 12 percent of the 12 at 10:00" in prose
     assert [round(100 * float(w)) for w in (WEIGHTS[3], WEIGHTS[2])] == [86, 12]
@@ -158,6 +161,7 @@ def test_fahrenheit_and_the_square(printed):
 
 
 def test_the_clock(printed):
+    assert "hour 1 hour 25" in printed
     assert lines(printed, "as numbers") == [rounded([at(1), at(25)])]
     answer = mix(softmax(clock_scores(1)), DEGREES)
     assert lines(printed, "on a clock") == [rounded([answer, answer])]
@@ -186,6 +190,7 @@ def test_where_nothing_fits(printed):
     assert lines(known, "output") == [rounded([at(13), at(40)])]
     assert lines(known, "best weight") == [rounded([max(softmax(closeness(q))) for q in (13, 40)])]
     queries = 13, 2, 40
+    assert lines(printed, "hour     ").count([*queries]) == 1
     seven = [softmax([*closeness(q), -4]) for q in queries]
     assert lines(printed, "nothing  ") == [rounded([w[6] for w in seven])]
     assert lines(printed, "the six") == [rounded([at(q) for q in queries])]
