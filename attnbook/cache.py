@@ -43,12 +43,15 @@ class Cache:
         """Row b of the batch goes on from what row index[b] has seen: what a beam search does at each step.
 
         Rows may be left out or repeated, so that the batch may shrink or grow.
-        Raises: TypeError or ValueError unless index has one axis of whole numbers.
+        Raises: TypeError or ValueError unless index has one axis of whole numbers that are rows of the batch held.
         """
         check_whole_numbers("index", index)
         if index.dim() != 1:
             raise ValueError(f"index must have shape (batch,); got {shape(index)}")
         if self._keys is not None:
+            rows = len(self._keys)
+            if len(index) and (int(index.min()) < 0 or int(index.max()) >= rows):
+                raise ValueError(f"index must lie between 0 and {rows - 1}, the batch held; got {index.tolist()}")
             self._keys = self._keys.index_select(0, index)
             self._values = self._values.index_select(0, index)
 
@@ -138,7 +141,7 @@ class SlidingCache(Cache):
         return min(self.seen, self.window)
 
     def keys_for(self, n: int) -> int:
-        return self._reach() + n
+        return self._reach(n) + n
 
     def mask(self, n: int, device: torch.device | str | None = None) -> Bool[Tensor, "n m"] | None:
         m = self.keys_for(n)
@@ -153,17 +156,18 @@ class SlidingCache(Cache):
         """
         self._check(key, value)
         n = key.shape[2]
-        if self._keys is not None:
-            begin = self.length - self._reach()
-            key = torch.cat([self._keys[:, :, begin:], key], dim=2)
-            value = torch.cat([self._values[:, :, begin:], value], dim=2)
-        self._keys, self._values = self._last(key), self._last(value)
+        if self._keys is None:
+            self._keys, self._values = key[:, :, :0], value[:, :, :0]
+        begin = self.length - self._reach(n)
+        keys = torch.cat([self._keys[:, :, begin:], key], dim=2)
+        values = torch.cat([self._values[:, :, begin:], value], dim=2)
+        self._keys, self._values = self._last(keys), self._last(values)
         self.seen += n
-        return key, value
+        return keys, values
 
-    def _reach(self) -> int:
-        """How many of the positions held the next one sees."""
-        return min(self.length, self.window - 1)
+    def _reach(self, n: int) -> int:
+        """How many of the positions held the first of n new ones sees; all, if none is new."""
+        return min(self.length, self.window - 1) if n else self.length
 
     def _last(self, x: Tensor) -> Tensor:
         # A copy, where something is left out: a view would keep all of x in memory.

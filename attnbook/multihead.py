@@ -167,7 +167,7 @@ class MultiHeadAttention(nn.Module):
         if key is None and value is not None:
             raise ValueError("key must be given where value is; got None")
         itself = key is None or (key is query and (value is None or value is query))
-        for option, what in (("rotary", self.rotary), ("cache", cache)):
+        for option, what in (("rotary", self.rotary), ("a cache", cache)):
             if what is not None and not itself:
                 raise ValueError(f"key must be left out with {option}, which is for self-attention; got another tensor")
         for name, x in (("query", query), ("key", key), ("value", value)):
