@@ -1,6 +1,5 @@
 """Cross-attention: the queries come from what is being written, keys and values from what was read, the memory."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -39,8 +38,7 @@ class CrossAttention(MultiHeadAttention):
         if cache is None:
             return super().forward(query, memory, mask=mask, need_weights=need_weights)
         if cache.key_and_value is None:
-            with torch.no_grad():
-                cache.key_and_value = self._split(self.k_proj(memory)), self._split(self.v_proj(memory))
+            cache.key_and_value = self._split(self.k_proj(memory)), self._split(self.v_proj(memory))
         q = self._split(self.q_proj(query))
         heads, weights = self._attend(q, *cache.key_and_value, mask, None, False, need_weights)
         return self.out_proj(heads.transpose(1, 2).flatten(2)), weights
