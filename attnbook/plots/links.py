@@ -28,8 +28,8 @@ def links(tokens: Sequence[str], weights: Tensor | np.ndarray, *, least: float =
     for x, color, name, side in ((0, QUERY, "query", "right"), (1, KEY, "key", "left")):
         ax.plot([x] * len(tokens), range(len(tokens)), MARKERS[name], color=color, markersize=9, zorder=2)
         for i, token in enumerate(tokens):
-            ax.text(x + (-0.09 if side == "right" else 0.09), i, token, ha=side, va="center", color=color, size=14)
-    ax.set(xlim=(-0.72, 1.72), ylim=(len(tokens) - 0.5, -0.9))
+            ax.text(x + (-0.07 if side == "right" else 0.07), i, token, ha=side, va="center", color=color, size=14)
+    ax.set(xlim=(-0.5, 1.5), ylim=(len(tokens) - 0.5, -0.9))
     ax.text(0, -0.75, "asks", ha="center", color=QUERY, size=13)
     ax.text(1, -0.75, "is asked", ha="center", color=KEY, size=13)
     ax.axis("off")
