@@ -58,8 +58,8 @@ def turned_pair(query: Numbers, key: Numbers, *, labels: tuple[str, str], ax: Ax
         ax.plot([0, x], [0, y], color=color)
         ax.plot(x, y, MARKERS[role], color=color, markersize=9 if role == "query" else 7)
         away = (x / length, y / length)
-        ax.annotate(label, (x, y), (11 * away[0], 11 * away[1]), textcoords="offset points", color=color,
-                    ha="left" if x > 0 else "right", va="center")  # fmt: skip
+        ax.annotate(label, (x, y), (13 * away[0], 13 * away[1]), textcoords="offset points", color=color,
+                    ha="left" if x > 0 else "right", va="center", fontsize=9)  # fmt: skip
         angles.append(np.degrees(np.arctan2(y, x)))
     first, last = sorted(angles)
     if last - first > 180:
@@ -83,7 +83,7 @@ def pairing(size: int, layout: str, *, ax: Axes | None = None) -> None:
         for c in (a, b):
             ax.add_patch(plt.Rectangle((c - 0.42, -0.42), 0.84, 0.84, facecolor="none", edgecolor=color, linewidth=1.5))
             ax.text(c, 0, f"$x_{c}$", ha="center", va="center", color=INK)
-    ax.set(xlim=(-0.7, size - 0.3), ylim=(-0.6, 2.7), aspect="equal", xticks=[], yticks=[])
+    ax.set(xlim=(-0.7, size - 0.3), ylim=(-0.6, 0.7 + height), aspect="equal", xticks=[], yticks=[])
     ax.set_title(f'layout="{layout}"', loc="left", fontsize=9)
     ax.spines[:].set_visible(False)
 

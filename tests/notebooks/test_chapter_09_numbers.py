@@ -69,9 +69,9 @@ def test_two_orders_of_three_words(printed):
 
 def test_source_check_B2_omits(printed):
     assert numbers(printed, "orders tried:") == [[math.factorial(5)]]
-    assert numbers(printed, "as described,   largest change of an output:") == [[0.0]]
-    assert numbers(printed, "as described,   largest change of the mean:") == [[0.0]]
-    assert "with positions, some output changes by more than 0.1: True" in printed
+    said = "as described:\n  some output changes: False\n  their mean changes:  False\n"
+    said += "with positions:\n  some output changes: True\n  their mean changes:  True\n"
+    assert said in printed
 
 
 def test_one_over_the_position(printed):
@@ -88,7 +88,8 @@ def test_the_sinusoidal_row_and_dot_products(printed):
         dot = sum(
             mpmath.sin(p * w) * mpmath.sin((p + 5) * w) + mpmath.cos(p * w) * mpmath.cos((p + 5) * w) for w in omega
         )
-        assert numbers(printed, f"from position {p} ", count=1) == [expected] == [rounded([dot])]
+        assert numbers(printed, f"from position {p} ", count=1) == [expected]
+        assert numbers(printed, f"from position {p} ", count=1) == [rounded([dot])]
 
 
 def test_shaw_s_weights(printed, prose):
@@ -112,7 +113,7 @@ def bucket(distance, own=16, exact=8, largest=128):
 
 def test_t5_s_buckets(printed, prose):
     lines = printed.splitlines()
-    rows = [line for line in lines if " distance " in line and "the query" in line[:17]]
+    rows = [line for line in lines if line.startswith(("before distance", "after  distance"))]
     assert len(rows) == 2
     for line in rows:
         distance = [int(x) for x in re.findall(r"-?\d+", line)]
@@ -129,7 +130,7 @@ def test_t5_s_buckets(printed, prose):
 
 
 def test_rotary_scores_of_one_pair(printed, prose):
-    lines = [line for line in printed.splitlines() if line.startswith("query at")]
+    lines = [line for line in printed.splitlines() if line.startswith("q at")]
     assert len(lines) == 5
     for line in lines:
         i, j, score, by_hand = (float(x) for x in re.findall(r"-?\d+\.?\d*", line))
@@ -137,7 +138,7 @@ def test_rotary_scores_of_one_pair(printed, prose):
             q, k = turn((2, 0), int(i)), turn((1, 1), int(j))
             exact = sum(a * b for a, b in zip(q, k, strict=True))
         assert score == by_hand == pytest.approx(float(exact), abs=5.1e-5)
-    assert f"{float(2 * (mpmath.cos(1) + mpmath.sin(1))):.4f}" in prose
+    assert f"{float(2 * (mpmath.cos(2) + mpmath.sin(2))):.4f}" in prose
 
 
 def in_layout(x, position, base, layout):
@@ -151,12 +152,12 @@ def in_layout(x, position, base, layout):
 
 def test_both_layouts(printed):
     for layout in ("interleaved", "half"):
-        first, second = numbers(printed, f"{layout}   ", count=2)
+        first, second = numbers(printed, f"{layout:22}", count=2)
         assert first == rounded(in_layout([1, 2, 3, 4], 2, 10000, layout))
         assert second == rounded(in_layout([1, 0, 2, 0], 3, 100, layout))
         assert f"{layout:11} found as {layout}" in printed
     assert numbers(printed, "  its length", count=2) == [rounded([mpmath.sqrt(30)])] * 2
-    assert "layouts mixed, some weight is off by more than 0.01: True" in printed
+    assert "layouts mixed, off by more than 0.01: True" in printed
     assert numbers(printed, "rows reordered, largest difference:") == [[0.0]]
 
 
@@ -177,7 +178,9 @@ def test_alibi(printed):
 
 def test_the_lead_against_dilution(printed):
     for m in (32, 128, 100_000):
-        lead = mpmath.findroot(lambda b, m=m: mpmath.exp(b) / (mpmath.exp(b) + m - 1) - mpmath.mpf("0.9"), (5, 12))
+        lead = mpmath.findroot(
+            lambda b, m=m: mpmath.exp(b) / (mpmath.exp(b) + m - 1) - mpmath.mpf("0.9"), (2, 15), solver="anderson"
+        )
         assert numbers(printed, f"{m:6} keys: b =") == [rounded([lead])]
 
 
@@ -185,12 +188,11 @@ def test_all_forms_agree_and_all_bounds_hold(printed):
     """Differences print as zero, and no bound of a trained model is printed as missed."""
     gaps = [float(x) for x in re.findall(r"largest difference[^:\n]*: (\S+)", printed)]
     assert len(gaps) == 5 and not np.any(gaps)
-    bounds = re.findall(
-        r"^\w+ +(?:three back|latest note) +\w+ +(above|below) (\d\.\d\d): (\w+)$", printed, re.MULTILINE
-    )
-    assert len(bounds) == 16 and all(holds == "True" for *_, holds in bounds)
-    assert "without positions, right on about half: True" in printed
-    assert "False" not in printed.replace("with the bug: False", "")
+    bounds = re.findall(r"^\w+ +(?:three back|latest note) +\w+ +[<>] \d\.\d\d: (\w+)$", printed, re.MULTILINE)
+    assert bounds == ["True"] * 16
+    assert "without positions       right on about half" in printed
+    for name in ("with learned positions", "causal, no positions"):
+        assert f"{name:23} right on above 0.95: True" in printed
 
 
 def test_only_the_trained_rows_changed(printed):

@@ -105,10 +105,11 @@ def test_start_gives_rows_of_the_longer_table(layout, device):
 
 
 @layouts
+@pytest.mark.parametrize("position", [1_000_003, 2**27 + 1])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_exact_at_far_positions_in_any_precision(layout, dtype, device):
+def test_exact_at_far_positions_in_any_precision(layout, dtype, position, device):
     """A float32 angle near a million radians is off by 0.03, and a bfloat16 one by thousands."""
-    position, d_head = 1_000_003, 6
+    d_head = 6
     (x,) = inputs((1, d_head), dtype=dtype, device=device)
     turned = Rotary(d_head, layout=layout).to(device, dtype)(x, start=position)
     assert turned.dtype == dtype and turned.device == x.device
