@@ -209,3 +209,19 @@ def test_a_blind_guess(printed):
     (line,) = {line for line in printed.splitlines() if line.startswith("loss ")}
     assert line.endswith(f"ln 27 = {math.log(27):.1f}")
     assert abs(float(line.split()[1].rstrip(";")) - math.log(27)) < 0.4
+
+
+def test_what_is_equal_is_printed_as_equal(printed):
+    equal = r"differ|by the bilinear form|scores move|alone: "
+    same = [line for line in printed.splitlines() if re.search(equal, line)]
+    assert len(same) == 11
+    assert all(float(line.split()[-1]) == 0 for line in same)
+
+
+def test_words_as_numbers(printed):
+    (line,) = {line for line in printed.splitlines() if line.startswith("encoded:")}
+    shown = dict(re.findall(r"'(\w+)': \[([\d, ]+)\]", line))
+    assert shown.keys() == {"buff", "freight"}
+    for word, found in shown.items():
+        ending = [0, 0, 0, 0, 0, *(ord(letter) - 96 for letter in word)][-5:]
+        assert [int(x) for x in found.split(", ")] == [ord(word[0]) - 96, *ending]
