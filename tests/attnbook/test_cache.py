@@ -242,3 +242,14 @@ def test_a_cache_serves_plain_attention_too(device):
         keys, values = cache.update(key[:, :, begin:end], value[:, :, begin:end])
         rows, _ = attention(query[:, :, begin:end], keys, values, mask=masks.causal(end - begin, end, device=device))
         close(rows, whole[:, :, begin:end])
+
+
+@pytest.mark.parametrize("kind", [lambda: KeyValueCache(8), lambda: SlidingCache(3)])
+def test_gradients_off_is_enough(kind, device):
+    """A tensor that could learn is taken under no_grad, and what comes back carries nothing of it."""
+    key, value = inputs((1, 2, 5, 3), (1, 2, 5, 3), device=device, grad=True)
+    cache = kind()
+    with torch.no_grad():
+        cache.update(key, value)
+        keys, values = cache.update(key[:, :, :1], value[:, :, :1])
+    assert not keys.requires_grad and not values.requires_grad and cache.seen == 6
