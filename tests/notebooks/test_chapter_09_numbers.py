@@ -190,9 +190,15 @@ def test_all_forms_agree_and_all_bounds_hold(printed):
     assert len(gaps) == 5 and not np.any(gaps)
     bounds = re.findall(r"^\w+ +(?:three back|latest note) +\w+ +[<>] \d\.\d\d: (\w+)$", printed, re.MULTILINE)
     assert bounds == ["True"] * 16
-    assert "without positions       right on about half" in printed
+    assert "without positions      right on about half" in printed
     for name in ("with learned positions", "causal, no positions"):
-        assert f"{name:23} right on above 0.95: True" in printed
+        assert f"{name:22} right on more than 0.95: True" in printed
+
+
+def test_far_keys(printed):
+    assert re.findall(r"^(\w+) +weight on far keys: .*: (\w+)$", printed, re.MULTILINE) == [
+        (kind, "True") for kind in ("Shaw", "T5", "rotary")
+    ]
 
 
 def test_only_the_trained_rows_changed(printed):
