@@ -33,9 +33,6 @@ def attention_weights(scores: Float[Tensor, "... n m"], mask: Mask | None = None
     Raises: TypeError unless scores is floating-point and mask boolean; ValueError for a mask that does not fit.
     Source: Bahdanau et al. (2015), Eq. 6.
     """
-    check_vectors("scores", scores)
-    if mask is not None:
-        check_mask(mask, scores.shape, scores.device)
     return _normalize(scores, mask, in_place=False)
 
 
@@ -44,8 +41,10 @@ def _normalize(scores: Tensor, mask: Tensor | None, *, in_place: bool) -> Tensor
 
     At thousands of tokens, fetching memory for a second n x m tensor costs more than the softmax itself.
     """
+    check_vectors("scores", scores)
     in_place = in_place and not torch.is_grad_enabled()
     if mask is not None:
+        check_mask(mask, scores.shape, scores.device)
         scores = scores.masked_fill_(~mask, -torch.inf) if in_place else scores.masked_fill(~mask, -torch.inf)
     nothing_allowed = _nothing_allowed(scores)
     if nothing_allowed is not None:  # 0/0: such scores are replaced before the softmax, so that no gradient is NaN
@@ -102,8 +101,6 @@ def attention(
     if bias is not None:
         check_bias(bias, scores.shape, scores.device)
         scores = scores + bias.to(scores.dtype)
-    if mask is not None:
-        check_mask(mask, scores.shape, scores.device)
     weights = _normalize(scores, mask, in_place=score is scaled_dot or bias is not None)
     wide = widen(value)
     output = weights.to(wide.dtype) @ wide
