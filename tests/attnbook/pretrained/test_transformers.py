@@ -58,6 +58,27 @@ def test_equal_terms():
     assert ours == theirs
 
 
+def test_what_they_reach(words):
+    """Loose bounds around what the book prints, on a part of the test words."""
+    some = words.test[:300]
+    errors = {name: phoneme_errors(pretrained.load_transformer(name), words, some) for name in pretrained.TRANSFORMERS}
+    recurrent = {
+        name: phoneme_errors(pretrained.load_pronunciations(name), words, some) for name in ("none", "bahdanau")
+    }
+    assert recurrent["bahdanau"] < errors["transformer"] < 0.7 * recurrent["none"]
+    assert errors["transformer"] < 0.7 * errors["full"] and 20 < errors["full"] < 30
+    for name in ("without-residual", "without-cross-attention", "without-causal-mask", "without-positions"):
+        assert errors[name] > 2 * errors["full"], name
+    for name in ("post-norm", "one-head", "without-scale", "without-layer-norm", "without-feed-forward"):
+        assert 0.8 < errors[name] / errors["full"] < 1.4, name
+
+
+def test_a_small_loss_by_looking_ahead():
+    """The model that was trained without a causal mask predicts what it sees, and cannot write."""
+    losses = {name: float(pretrained.transformer_record(name)["loss_last_50_steps"]) for name in ABLATIONS}
+    assert losses.pop("without-causal-mask") < 0.2 < 0.5 < min(losses.values())
+
+
 def test_an_unknown_name_and_a_missing_file(own_errors, tmp_path):
     with pytest.raises(ValueError, match=r"name must be one of transformer, full, .*; got 'bahdanau'"):
         pretrained.load_transformer("bahdanau")
