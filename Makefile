@@ -12,7 +12,7 @@ QUIET := TQDM_DISABLE=1
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test execute train serve repository clean
+.PHONY: help install book test execute train benchmark serve repository clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES=
 train: $(INSTALLED) ## train afresh the weights that chapters load
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_transformers.py
+
+benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module
+	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_multihead.py
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
