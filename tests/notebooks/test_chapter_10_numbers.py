@@ -141,6 +141,34 @@ def test_vectors_of_one_length_after_each_norm(page):
         assert re.search(rf"^post .*after {n:2}: 1\.000", page[0], re.MULTILINE)
 
 
+def test_what_reaches_what_and_what_agrees(page):
+    assert re.search(r"^self-attention +change position 2: 6 of 6 outputs move$", page[0], re.MULTILINE)
+    assert re.search(r"^feed-forward +change position 2: 1 of 6 outputs move$", page[0], re.MULTILINE)
+    differences = re.findall(
+        r"(?:differs by at most|difference.*:|calls: difference) ([\d.e-]+)$", page[0], re.MULTILINE
+    )
+    assert differences == ["0.0000000000"] * 4
+
+
+def test_what_the_prose_says_of_the_stacks(page):
+    """The numbers hang on PyTorch's; what is said of them is checked."""
+    printed, prose = page
+    gradients, apart = (
+        np.array(
+            [
+                row.split()
+                for row in re.findall(rf"^{title}\n.*\n((?:.+\n){{5}})", printed, re.MULTILINE)[0].splitlines()
+            ],
+            dtype=float,
+        )[:, 1:].T
+        for title in ("gradient at the input", "positions apart")
+    )
+    assert (np.diff(gradients[0]) < 0).all() and (np.diff(gradients[1]) > 0).all()
+    assert gradients[2, -1] < 4 * gradients[2, 0] and "less than fourfold from one layer to sixteen" in prose
+    assert list(apart[0] == 0) == [False, False, True, True, True] and "equal to rounding from four layers on" in prose
+    assert (apart[1:] > 0.1).all()
+
+
 def test_the_targets_padding(page, words):
     """Of the first eight words: with their end symbols, filled up to the longest."""
     accepted, _, test, _ = words
@@ -148,6 +176,7 @@ def test_the_targets_padding(page, words):
     padding = 8 * max(lengths) - sum(lengths)
     assert f"positions with padding: {padding}  of them moved: {padding}" in page[0]
     assert f"real positions: {sum(lengths)}  of them moved: 0" in page[0]
+    assert re.search(rf"^logits: \(8, \d+, {4 + 39}\)", page[0], re.MULTILINE)  # eight other words, drawn at random
 
 
 def test_greedy_and_beam(page, words):
@@ -201,7 +230,7 @@ def test_the_parameters_of_the_papers_model(page):
     feed_forward = 12 * feed_forward_size(d, hidden)
     layers = (6 + 12) * attention_size(d) + feed_forward + 6 * (2 + 3) * 2 * d
     assert f"layers {layers:,}, feed-forward {feed_forward / layers:.1%}" in page[0]
-    assert re.search(rf"^nn\.Transformer: {layers + 2 * 2 * d:,} = layers \+", page[0], re.MULTILINE)
+    assert f"nn.Transformer: {layers + 2 * 2 * d:,} = layers + 2 norms of 2 x {d}" in page[0]
 
 
 def test_the_sizes_and_training_losses_of_the_ablations(page):
