@@ -164,6 +164,7 @@ def test_what_the_prose_says_of_the_stacks(page):
         for title in ("gradient at the input", "positions apart")
     )
     assert (np.diff(gradients[0]) < 0).all() and (np.diff(gradients[1]) > 0).all()
+    assert round(gradients[1, 0]) == 32 and round(gradients[1, -1] / 1e9) == 2 and "from 32 to two billion" in prose
     assert gradients[2, -1] < 4 * gradients[2, 0] and "less than fourfold from one layer to sixteen" in prose
     assert list(apart[0] == 0) == [False, False, True, True, True] and "equal to rounding from four layers on" in prose
     assert (apart[1:] > 0.1).all()
