@@ -1,6 +1,7 @@
 """One figure style for the whole book, and the colors that formulas, code, figures and explorers share."""
 
 import logging
+from contextlib import AbstractContextManager
 
 import matplotlib.pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap
@@ -37,6 +38,11 @@ _RC = {
     "svg.fonttype": "none",  # text stays text: light files, and the reader's own font for Chinese
     "svg.hashsalt": "attnbook",  # the same ids at each run
 }
+
+
+def book_style() -> AbstractContextManager[None]:
+    """The book's style for the figures drawn inside a `with` block."""
+    return plt.rc_context(_RC)
 
 
 def use_style() -> None:

@@ -7,6 +7,7 @@ import nbformat
 
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
+EXPLORER = "application/vnd.attnbook.explorer+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -49,7 +50,13 @@ def merge_streams(outputs):
 
 
 def tidy(output):
-    """Mask addresses, keep an error's message without its frames (they name files), clean up pictures."""
+    """Mask addresses, keep an error's message without its frames (they name files), clean up pictures.
+
+    An explorer stores its picture and its own state. The link to its live model goes: without a kernel it leads nowhere,
+    and front ends would show an empty place instead of the picture.
+    """
+    if EXPLORER in output.get("data", {}):
+        output.data.pop(VIEW, None)
     if output.output_type == "error":
         output.traceback = [f"{output.ename}: {output.evalue}"]
     elif output.output_type == "stream":
@@ -97,6 +104,9 @@ def number_widgets(notebook):
         if model["model_name"] in ("LinkModel", "DirectionalLinkModel"):
             visit(identity)
 
+    if not order:
+        del notebook.metadata["widgets"]
+        return notebook
     notebook.metadata["widgets"][STATE]["state"] = {identity: state[identity] for identity in order}
     text = json.dumps(notebook)
     for number, identity in enumerate(order, 1):

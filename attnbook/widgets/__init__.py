@@ -1,0 +1,10 @@
+"""Explorers: small examples that the reader moves, in the page, in Jupyter and in Colab.
+
+Each is an ipywidget. Its inputs are traits, its results are computed by attnbook when asked for, and
+`explorer.follow(draw)` redraws a figure of your own whenever the reader moves it.
+"""
+
+from attnbook.widgets.calculator import Calculator
+from attnbook.widgets.explorer import Explorer
+
+__all__ = ["Calculator", "Explorer"]

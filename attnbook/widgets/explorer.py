@@ -1,0 +1,86 @@
+"""What all explorers have in common: a picture where nothing runs, their state for the page, and figures that follow."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from typing import ClassVar
+
+import anywidget
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from attnbook.plots.style import book_style
+
+MIME = "application/vnd.attnbook.explorer+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Explorer(anywidget.AnyWidget):
+    """A small example that the reader moves; its arithmetic runs in JavaScript, in the page, with or without a kernel.
+
+    A subclass names its JavaScript (`name`, `_esm`), declares what the reader moves as traits (`.tag(sync=True)`),
+    computes results from them with attnbook as properties, and draws its state on a figure (`draw`).
+
+    Inputs are traits: with a kernel, Python reads what the reader set, sets it, observes it, and links it with other
+    widgets. Results are computed by attnbook when asked for, so that they always belong to the inputs.
+    """
+
+    name: ClassVar[str]
+
+    def draw(self, figure: Figure) -> None:
+        """The explorer's state as a picture, for where no JavaScript runs."""
+        raise NotImplementedError
+
+    def picture(self) -> str:
+        """The picture as SVG."""
+        with book_style():
+            figure = plt.figure()
+            try:
+                self.draw(figure)
+                return _svg(figure)
+            finally:
+                plt.close(figure)
+
+    def state(self) -> dict[str, str]:
+        """What the page needs to begin where this explorer stands: the JSON of each own trait (bytes as base64)."""
+        inherited = set(anywidget.AnyWidget.class_trait_names())
+        names = [name for name in self.trait_names(sync=True) if name not in inherited and not name.startswith("_")]
+        return {name: json.dumps(_plain(getattr(self, name)), ensure_ascii=False) for name in sorted(names)}
+
+    def follow(self, draw: Callable[[], Figure]) -> None:
+        """Shows `draw()`'s figure below the cell, and draws it again whenever the reader moves the explorer.
+
+        Without a kernel the figure stays as it was stored.
+        """
+        handle = display(_drawn(draw), display_id=True)
+        self.observe(lambda change: handle.update(_drawn(draw)), names=list(self.state()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: moves where JavaScript runs; here is its picture."
+
+    def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data["image/svg+xml"] = self.picture()
+        data[MIME] = {"explorer": self.name, "state": self.state()}
+        return data, metadata
+
+
+def _plain(value: object) -> object:
+    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _drawn(draw: Callable[[], Figure]) -> Figure:
+    """A figure that is shown here and nowhere else: pyplot forgets it."""
+    figure = draw()
+    if not isinstance(figure, Figure):
+        raise TypeError(f"draw must return a matplotlib Figure; got {type(figure).__name__}")
+    plt.close(figure)
+    return figure
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
