@@ -56,9 +56,7 @@ def padding(lengths: Int[Tensor, " batch"], keys: int | None = None) -> Bool[Ten
     return shown[:, None, None, :]
 
 
-def sliding_window(
-    queries: int, keys: int | None = None, *, before: int, after: int, device: Device = None
-) -> Mask:
+def sliding_window(queries: int, keys: int | None = None, *, before: int, after: int, device: Device = None) -> Mask:
     """Each query sees itself, `before` keys before it and `after` keys after it: before + after + 1 keys at most.
 
     Shape: (queries, keys). Raises: as `causal`, for before and after too.

@@ -27,8 +27,16 @@ def plane(query: Matrix, keys: Matrix, labels: Sequence[str], *, ax: Axes | None
         # Beyond the tip and turned away from the query's line, so that no label stands on it.
         turn = 1 if (along[0] * key[1] - along[1] * key[0]) * (along @ key) > 0 else -1  # 1: counterclockwise
         outward = np.array([[0.8, -0.6 * turn], [0.6 * turn, 0.8]]) @ key / np.linalg.norm(key)
-        ax.annotate(label, key, xytext=tuple(12 * outward), textcoords="offset points", ha="center", va="center",
-                    color=KEY, size=13)
+        ax.annotate(
+            label,
+            key,
+            xytext=tuple(12 * outward),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=KEY,
+            size=13,
+        )
     _arrow(ax, query, QUERY, MARKERS["query"], 13)
     ax.annotate("query", query, xytext=(6, -14), textcoords="offset points", color=QUERY, size=12)
     ends = np.vstack([keys, query, -0.25 * reach * along, reach * along])

@@ -51,5 +51,5 @@ def same_shape(name: str, value: list, old: list) -> list:
     """The shape that it had: an explorer's sizes are fixed when it is made (`old` is empty before that)."""
     before, after = [[len(row) for row in x] for x in (old, value)]
     if old and before != after:
-        raise ValueError(f"{name} must keep its {len(old)} rows of {before[0]}; got rows of {after} (make a new explorer)")
+        raise ValueError(f"{name} must keep its {len(old)} rows of {before[0]}; got rows of {after}")
     return value

@@ -1,4 +1,4 @@
-"""What all explorers have in common: a picture where nothing runs, their state for the page, and figures that follow."""
+"""What all explorers share: a picture where nothing runs, their state for the page, and figures that follow."""
 
 import base64
 import io

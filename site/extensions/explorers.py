@@ -76,7 +76,7 @@ def write(app):
 
 
 def expect_states(app, config):
-    """myst-nb warns of output that it does not know, such as an explorer's state; it then shows the picture, as wanted."""
+    """myst-nb warns of output that it does not know, such as an explorer's state, and shows the picture, as wanted."""
     config.suppress_warnings = [*config.suppress_warnings, "mystnb.unknown_mime_type"]
 
 

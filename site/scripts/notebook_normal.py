@@ -52,8 +52,8 @@ def merge_streams(outputs):
 def tidy(output):
     """Mask addresses, keep an error's message without its frames (they name files), clean up pictures.
 
-    An explorer stores its picture and its own state. The link to its live model goes: without a kernel it leads nowhere,
-    and front ends would show an empty place instead of the picture.
+    An explorer stores its picture and its own state. The link to its live model goes: without a kernel it leads
+    nowhere, and front ends would show an empty place instead of the picture.
     """
     if EXPLORER in output.get("data", {}):
         output.data.pop(VIEW, None)

@@ -41,7 +41,7 @@ def test_the_checks_can_be_switched_off(own_errors):
         attention(Q, K, V[:, :6])
 
 
-WRONG = '''
+WRONG = """
 from jaxtyping import Float
 from torch import Tensor
 
@@ -50,7 +50,7 @@ def transposed(x: Float[Tensor, "... n m"]) -> Float[Tensor, "... n m"]:
 
 def narrowed(x: Float[Tensor, "... n m"]) -> Float[Tensor, "... n"]:
     return x[..., :1]
-'''
+"""
 
 
 def test_a_wrong_annotation_is_found(tmp_path, monkeypatch):

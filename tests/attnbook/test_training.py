@@ -158,9 +158,7 @@ def test_a_run_repeats_exactly_and_leaves_the_callers_chance_alone():
     assert torch.equal(torch.rand(3), undisturbed)
     second = run(second_model)
     assert first == second and len(first) == 30
-    assert all(
-        torch.equal(a, b) for a, b in zip(first_model.parameters(), second_model.parameters(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(first_model.parameters(), second_model.parameters(), strict=True))
     assert run(build(), seed=1) != first, "dropout takes another course under another seed"
 
 

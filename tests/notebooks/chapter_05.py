@@ -25,7 +25,8 @@ def output(marker):
 
     texts = [
         "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
-        for cell in cells() if cell["cell_type"] == "code" and chosen(cell)
+        for cell in cells()
+        if cell["cell_type"] == "code" and chosen(cell)
     ]
     assert len(texts) == 1, f"{len(texts)} cells for {marker!r}"
     return texts[0]
@@ -35,7 +36,7 @@ def printed(marker, start):
     """The numbers, as written, of the one line of that output that begins with `start`."""
     lines = [line.strip() for line in output(marker).splitlines() if line.strip().startswith(start)]
     assert len(lines) == 1, f"{len(lines)} lines begin with {start!r} in the output of {marker!r}"
-    return NUMBER.findall(lines[0][len(start):])
+    return NUMBER.findall(lines[0][len(start) :])
 
 
 def agree(tokens, exact):

@@ -152,7 +152,8 @@ def test_exercise_louder_queries():
             weights = softmax([form([factor * x for x in QUERY], k) for k in keys])
             agree(printed("key c x 2", f"{score:10} {case:9}"), weights)
             assert f"first: {'abcde'[weights.index(max(weights))]}" in next(
-                line for line in output("key c x 2").splitlines() if line.startswith(f"{score:10} {case}"))
+                line for line in output("key c x 2").splitlines() if line.startswith(f"{score:10} {case}")
+            )
 
 
 def test_b4_1c_the_largest_weight_under_the_cosine():

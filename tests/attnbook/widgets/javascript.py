@@ -1,0 +1,29 @@
+"""Run the explorers' JavaScript with the Node that comes with Playwright, on values that Python writes."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from playwright._impl._driver import compute_driver_executable
+
+from attnbook.widgets import sources
+
+NODE = Path(compute_driver_executable()[0])
+
+
+def evaluate(module, expression, **values):
+    """What an expression gives with a module's names (its own and those it imports) and `values` at hand.
+
+    Numbers pass both ways as JSON, which keeps every bit of a double; infinities and NaN come back as None.
+    """
+    text = f"""
+import {{ readFileSync, writeFileSync }} from "node:fs";
+{sources.module(module)}
+const result = await (async ({{ {", ".join(values)} }}) => ({expression}))(JSON.parse(readFileSync(0, "utf8")));
+writeFileSync(1, JSON.stringify(result));
+"""
+    done = subprocess.run(
+        [NODE, "--input-type=module", "--eval", text], input=json.dumps(values), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
