@@ -61,7 +61,7 @@ function render({ model, el }) {
 
   const shape = ["query", "key", "value"].map((name) => model.get(name));
   const [n, m, d_v] = [shape[0].length, shape[1].length, shape[2][0].length];
-  const names = { query: model.get("query_names"), key: model.get("key_names"), value: model.get("key_names") };
+  const names = { query: model.get("query_names"), key: model.get("key_names"), value: model.get("key_names").map((name) => name.replace(/^key (?=\d+$)/, "value ")) };
   const inputs = ["query", "key", "value"].map((name) => numberTable({
     label: { query: "Queries", key: "Keys", value: "Values" }[name], kind: name, symbol: name[0].toUpperCase(),
     rows: model.get(name), names: names[name], onChange: (rows) => put(model, { [name]: rows }),
@@ -138,7 +138,12 @@ function render({ model, el }) {
     temperature.set(Math.log10(model.get("temperature")));
     temperature.node.hidden = model.get("score") !== "cosine";
     additive.hidden = model.get("score") !== "additive";
-    formula.textContent = { dot: "the dot products themselves", scaled_dot: "divided by √d_k", cosine: "divided by both lengths", additive: "vᵀ tanh(W_q q + W_k k)" }[model.get("score")];
+    formula.replaceChildren(...{
+      dot: ["the dot products themselves"],
+      scaled_dot: ["divided by √d", element("sub", { text: "k" })],
+      cosine: ["divided by both lengths"],
+      additive: ["vᵀ tanh(W", element("sub", { text: "q" }), " q + W", element("sub", { text: "k" }), " k)"],
+    }[model.get("score")]);
     for (const one of Object.values(grids)) one.draw();
     read();
     say(`Output: ${now.output.map((row, i) => `${names.query[i]} ${row.map((x) => format(x, 3)).join(", ")}`).join("; ")}`);

@@ -1,5 +1,7 @@
 """Attention on a few small vectors, with every intermediate number in view."""
 
+from collections.abc import Callable
+
 import torch
 import traitlets
 from matplotlib.figure import Figure
@@ -25,7 +27,8 @@ class Calculator(Explorer):
     hidden unit for each component). mask (n, m): True where attention is allowed. query_names and key_names label the
     rows. printed: numbers of another source to show beside the computed ones, by stage ("products", "scores",
     "weights", "output").
-    `scores`, `weights` and `output` are what attnbook computes, in float64, for what the reader set.
+    `scores`, `weights` and `output` are what attnbook computes, in float64, for what the reader set;
+    `score_function` is the chosen score, for tensors of your own.
     Raises: TypeError or ValueError that names the argument.
     """
 
@@ -94,7 +97,7 @@ class Calculator(Explorer):
     def scores(self) -> Tensor:
         """The scores (n, m), before the mask."""
         query, key = self._tensor("query"), self._tensor("key")
-        return self._score()(query, key)
+        return self.score_function(query, key)
 
     @property
     def weights(self) -> Tensor:
@@ -109,7 +112,9 @@ class Calculator(Explorer):
     def _tensor(self, name: str) -> Tensor:
         return torch.tensor(getattr(self, name), dtype=torch.float64)
 
-    def _score(self):
+    @property
+    def score_function(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The chosen score, as attnbook's function or module, for tensors of your own."""
         if self.score == "cosine":
             return lambda query, key: scores.cosine(query, key, temperature=self.temperature)
         if self.score != "additive":
@@ -121,7 +126,7 @@ class Calculator(Explorer):
 
     def _attend(self) -> tuple[Tensor, Tensor]:
         query, key, value = (self._tensor(name) for name in ("query", "key", "value"))
-        return attention(query, key, value, score=self._score(), mask=torch.tensor(self.mask))
+        return attention(query, key, value, score=self.score_function, mask=torch.tensor(self.mask))
 
     def draw(self, figure: Figure) -> None:
         """Scores, weights and outputs side by side."""

@@ -3,13 +3,15 @@
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import anywidget
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
+from traitlets import TraitError
 
 from attnbook.plots.style import book_style
 
@@ -28,6 +30,15 @@ class Explorer(anywidget.AnyWidget):
     """
 
     name: ClassVar[str]
+
+    # A trait of a wrong type is a TypeError, as everywhere in attnbook; traitlets has an error of its own.
+    def __init__(self, **values: object) -> None:
+        with _type_errors():
+            super().__init__(**values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        with _type_errors():
+            super().__setattr__(name, value)
 
     def draw(self, figure: Figure) -> None:
         """The explorer's state as a picture, for where no JavaScript runs."""
@@ -65,6 +76,14 @@ class Explorer(anywidget.AnyWidget):
         data["image/svg+xml"] = self.picture()
         data[MIME] = {"explorer": self.name, "state": self.state()}
         return data, metadata
+
+
+@contextmanager
+def _type_errors() -> Iterator[None]:
+    try:
+        yield
+    except TraitError as error:
+        raise TypeError(str(error)) from None
 
 
 def _plain(value: object) -> object:

@@ -71,7 +71,7 @@ def open_page(browser, address):
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+        page.on("console", lambda said: said.type == "error" and faults.append(f"{said.text} ({said.location})"))
         page.on("pageerror", lambda error: faults.append(str(error)))
         own = (address, "data:", "blob:")
         page.on("request", lambda request: request.url.startswith(own) or faults.append(request.url))
