@@ -65,8 +65,8 @@ class Explorer(anywidget.AnyWidget):
 
         Without a kernel the figure stays as it was stored.
         """
-        handle = display(_drawn(draw), display_id=True)
-        self.observe(lambda change: handle.update(_drawn(draw)), names=list(self.state()))
+        handle = display(_drawn(draw), raw=True, display_id=True)
+        self.observe(lambda change: handle.update(_drawn(draw), raw=True), names=list(self.state()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: moves where JavaScript runs; here is its picture."
@@ -90,13 +90,16 @@ def _plain(value: object) -> object:
     return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
-def _drawn(draw: Callable[[], Figure]) -> Figure:
-    """A figure that is shown here and nowhere else: pyplot forgets it."""
+def _drawn(draw: Callable[[], Figure]) -> dict[str, str]:
+    """A figure as SVG, shown here and nowhere else: pyplot forgets it.
+
+    Not the figure itself: before a kernel's first plot, IPython does not know yet how to show one.
+    """
     figure = draw()
     if not isinstance(figure, Figure):
         raise TypeError(f"draw must return a matplotlib Figure; got {type(figure).__name__}")
     plt.close(figure)
-    return figure
+    return {"image/svg+xml": _svg(figure), "text/plain": repr(figure)}
 
 
 def _svg(figure: Figure) -> str:
