@@ -23,6 +23,7 @@ from attnbook.pretrained.transformers import (
 __all__ = [
     "FOLDER",
     "PRONUNCIATION_MODELS",
+    "SMALL_PRONUNCIATION_MODELS",
     "TRANSFORMERS",
     "load_pronunciations",
     "load_transformer",
@@ -47,6 +48,11 @@ PRONUNCIATION_MODELS: dict[str, Callable[..., seq2seq.Seq2Seq]] = {
     "luong-local-p": lambda **options: _luong(alignment=_local_p(), **options),
 }
 
+# Not compared with the others: small enough to be sent with a page and run there.
+SMALL_PRONUNCIATION_MODELS: dict[str, Callable[..., seq2seq.Seq2Seq]] = {
+    "bahdanau-small": partial(seq2seq.bahdanau, LETTERS, PHONEMES, d_embedding=48, d_hidden=72),
+}
+
 
 def _luong(**options: object) -> seq2seq.Seq2Seq:
     return seq2seq.luong(LETTERS, PHONEMES, **_sizes, **options)
@@ -57,13 +63,14 @@ def _local_p() -> seq2seq.LocalPredictive:
 
 
 def pronunciation_model(name: str, *, dropout: float = 0.0) -> seq2seq.Seq2Seq:
-    """The untrained letters-to-sounds model of that name, a key of PRONUNCIATION_MODELS.
+    """The untrained letters-to-sounds model of that name, a key of PRONUNCIATION_MODELS or the small one's.
 
     Raises: ValueError for another name.
     """
-    if name not in PRONUNCIATION_MODELS:
-        raise ValueError(f"name must be one of {', '.join(PRONUNCIATION_MODELS)}; got {name!r}")
-    return PRONUNCIATION_MODELS[name](dropout=dropout)
+    known = PRONUNCIATION_MODELS | SMALL_PRONUNCIATION_MODELS
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(known)}; got {name!r}")
+    return known[name](dropout=dropout)
 
 
 def pronunciation_file(name: str, folder: Path = FOLDER) -> Path:

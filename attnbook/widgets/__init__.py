@@ -6,5 +6,7 @@ Each is an ipywidget. Its inputs are traits, its results are computed by attnboo
 
 from attnbook.widgets.calculator import Calculator
 from attnbook.widgets.explorer import Explorer
+from attnbook.widgets.plane import Plane
+from attnbook.widgets.saturation import Saturation
 
-__all__ = ["Calculator", "Explorer"]
+__all__ = ["Calculator", "Explorer", "Plane", "Saturation"]

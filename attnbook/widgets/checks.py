@@ -53,3 +53,10 @@ def same_shape(name: str, value: list, old: list) -> list:
     if old and before != after:
         raise ValueError(f"{name} must keep its {len(old)} rows of {before[0]}; got rows of {after}")
     return value
+
+
+def within(name: str, value: int, allowed: range) -> int:
+    """A whole number of a range."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be from {allowed[0]} to {allowed[-1]}; got {value}")
+    return value

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import sync_playwright
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
@@ -82,6 +83,23 @@ def open_page(browser, address):
     for context in contexts:
         context.close()
     assert not faults, f"errors on the console, or requests that leave the book: {faults}"
+
+
+def numbers(rows):
+    """Rows of texts on the screen as a tensor."""
+    return torch.tensor([[float(text.replace("−", "-")) for text in row] for row in rows], dtype=torch.float64)
+
+
+def drag(page, mark, across, down):
+    """Take an SVG mark by its middle and move it by so many pixels."""
+    box = mark.evaluate(
+        "(node) => { const { x, y, width, height } = node.getBoundingClientRect(); return { x, y, width, height }; }"
+    )
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + across, y + down, steps=4)
+    page.mouse.up()
 
 
 class Placed:

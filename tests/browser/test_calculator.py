@@ -5,6 +5,7 @@ import torch
 from playwright.sync_api import expect
 
 from attnbook.widgets import Calculator
+from tests.browser.conftest import numbers
 
 PAGE, FIGURE = "chapters/03-scaled-dot-product.html", "fig-03-calculator"
 TRAITS = ("query", "key", "value", "score", "temperature", "mask", "W_q", "W_k", "v")
@@ -15,10 +16,6 @@ def calculator(explorer):
     return explorer(PAGE, FIGURE)
 
 
-def number(text):
-    return float(text.replace("−", "-"))
-
-
 def agrees(placed):
     """What the page shows equals what attnbook computes from the same inputs, to the digits shown."""
     twin = Calculator(**{trait: placed.get(trait) for trait in TRAITS})
@@ -27,7 +24,7 @@ def agrees(placed):
         ("Weights", twin.weights, 4),
         ("Output", twin.output, 3),
     ):
-        shown = torch.tensor([[number(text) for text in row] for row in placed.grid(label)], dtype=torch.float64)
+        shown = numbers(placed.grid(label))
         torch.testing.assert_close(shown, expected.detach(), rtol=0.05 * 10**-digits, atol=0.50001 * 10**-digits)
     return twin
 

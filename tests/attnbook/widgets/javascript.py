@@ -27,3 +27,17 @@ writeFileSync(1, JSON.stringify(result));
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def on_screen(explorer, expression):
+    """What an expression gives with `model`, a stand-in that holds the explorer's traits as the page gets them."""
+    traits = {name: json.loads(text) for name, text in explorer.state().items()}
+    body = f"(() => {{ const model = {{ get: (name) => traits[name] }}; return {expression}; }})()"
+    return evaluate(f"{explorer.name}.js", body, traits=traits)
+
+
+def copied(explorer):
+    """The names that the copied Python makes when it runs."""
+    names = {}
+    exec(on_screen(explorer, "call(model)"), names)
+    return names

@@ -1,14 +1,13 @@
 """The calculator: its arithmetic in the page, its results in Python, its errors, its picture, its copied code."""
 
 import itertools
-import json
 
 import pytest
 import torch
 
 from attnbook import masks
 from attnbook.widgets import Calculator
-from tests.attnbook.widgets.javascript import evaluate
+from tests.attnbook.widgets.javascript import copied, on_screen
 
 QUERY = [[1, 0, 0, 2], [0, 1, 2, 0], [1, 2, 0, 0]]
 KEY = [[2, 0, -1, 0], [2, 0, 1, 1], [0, 2, 1, 0]]
@@ -32,21 +31,9 @@ def calculators():
         yield Calculator(QUERY, KEY, VALUE, score=score, mask=MASKS[mask], **OPTIONS)
 
 
-def traits(calculator):
-    return {name: json.loads(text) for name, text in calculator.state().items()}
-
-
-def in_page(expression, calculator):
-    return evaluate(
-        "calculator.js",
-        f"(() => {{ const model = {{ get: (name) => traits[name] }}; return {expression}; }})()",
-        traits=traits(calculator),
-    )
-
-
 @pytest.mark.parametrize("calculator", list(calculators()), ids=lambda calculator: calculator.score)
 def test_the_page_computes_what_attnbook_computes(calculator):
-    found = in_page("compute(model)", calculator)
+    found = on_screen(calculator, "compute(model)")
     for stage in ("scores", "weights", "output"):
         expected = getattr(calculator, stage)
         torch.testing.assert_close(torch.tensor(found[stage], dtype=torch.float64), expected, rtol=1e-12, atol=1e-12)
@@ -56,8 +43,7 @@ def test_the_page_computes_what_attnbook_computes(calculator):
 
 @pytest.mark.parametrize("calculator", list(calculators()), ids=lambda calculator: calculator.score)
 def test_the_copied_python_gives_the_numbers_on_the_screen(calculator):
-    names = {}
-    exec(in_page("call(model)", calculator), names)
+    names = copied(calculator)
     torch.testing.assert_close(names["output"].detach(), calculator.output)
     torch.testing.assert_close(names["weights"].detach(), calculator.weights)
 

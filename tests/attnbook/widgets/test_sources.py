@@ -15,7 +15,7 @@ EXPLORERS = [name for name in MODULES if "\nexport default " in (sources.FOLDER 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_runs_without_the_files_beside_it(name):
     assert evaluate(name, "true")
-    assert not re.search(r"^import ", sources.module(name), re.MULTILINE)
+    assert not re.search(r"^import \{", sources.module(name), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
