@@ -13,6 +13,7 @@ from attnbook.plots.style import INK, KEY
 
 Matrix = Tensor | np.ndarray
 
+LARGE = 200  # cells; more of them would weigh too much as a path each
 OPEN = ListedColormap(["#FFFFFF", "#5AA3CF"], "open")  # hidden, allowed
 
 
@@ -29,6 +30,7 @@ def mask_map(
     n, m = cells.shape
     ax = plt.gca() if ax is None else ax
     grid = ax.pcolormesh(cells, cmap=OPEN, vmin=0, vmax=1, edgecolor="#DDDDDD", linewidth=0.4)
+    grid.set_rasterized(cells.size > LARGE)
     ax.set(xlim=(0, m), ylim=(n, 0), aspect="equal", title=title)
     ax.set_xticks([] if keys is None else np.arange(m) + 0.5, [] if keys is None else keys)
     ax.set_yticks([] if queries is None else np.arange(n) + 0.5, [] if queries is None else queries)

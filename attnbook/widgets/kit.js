@@ -260,10 +260,15 @@ export function resultGrid({ label, rows, columns, rowNames = null, columnNames 
     body.append(row);
   }
   const node = element("table", { class: "attn-grid", role: "grid", "aria-label": label }, body);
+  const shown = cells.map((row) => row.map(() => ""));
   const draw = () => {
     for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
       const cell = cells[i][j];
-      const { text, fill: colors = null, note = null, label: said = null } = show(i, j);
+      const looks = show(i, j);
+      const key = JSON.stringify(looks);
+      if (shown[i][j] === key) continue; // most cells stay as they are
+      shown[i][j] = key;
+      const { text, fill: colors = null, note = null, label: said = null } = looks;
       cell.replaceChildren(text);
       if (note !== null) cell.append(element("span", { class: "attn-note", text: note }));
       if (said !== null) cell.setAttribute("aria-label", said);
