@@ -144,7 +144,8 @@ function render({ model, el }) {
     stripBox.hidden = kind !== "sinusoidal";
     const where = `Query at ${i}, key at ${j}: distance ${format(now.distance, 0)}`;
     if (turns) {
-      const f = frequencies(d, model.get("base"))[model.get("pair")];
+      const shown = Math.min(model.get("pair"), d / 2 - 1);
+      const f = frequencies(d, model.get("base"))[shown];
       const degrees = (p) => (p * f * 180) / Math.PI;
       const [q, k] = [degrees(i), model.get("angle") + degrees(j)];
       point(arrows.q0, 0, 80); point(arrows.k0, model.get("angle"), 80); point(arrows.q, q, 80); point(arrows.k, k, 80);
@@ -152,7 +153,7 @@ function render({ model, el }) {
         names[name].setAttribute("x", 99 * Math.cos((at * Math.PI) / 180));
         names[name].setAttribute("y", 4 - 99 * Math.sin((at * Math.PI) / 180));
       }
-      circleSays.textContent = `Pair ${model.get("pair")} turns by ${format(degrees(1), degrees(1) < 0.1 ? 4 : 2)}° a position: the query by ${format(degrees(i), 1)}°, the key by ${format(degrees(j), 1)}°. Between them: ${format(model.get("angle") + degrees(j - i), 1)}°, cosine ${format(Math.cos(((k - q) * Math.PI) / 180), 4)}.`;
+      circleSays.textContent = `Pair ${shown} turns by ${format(degrees(1), degrees(1) < 0.1 ? 4 : 2)}° a position: the query by ${format(degrees(i), 1)}°, the key by ${format(degrees(j), 1)}°. Between them: ${format(model.get("angle") + degrees(j - i), 1)}°, cosine ${format(Math.cos(((k - q) * Math.PI) / 180), 4)}.`;
       reading.textContent = `${where}. Mean of the ${d / 2} pairs' cosines, the score over ${d / 2}: ${format(now.value, 4)}.`;
     } else if (kind === "sinusoidal") {
       const width = 500 / d;

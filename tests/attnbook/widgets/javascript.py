@@ -32,7 +32,14 @@ writeFileSync(1, JSON.stringify(result));
 def on_screen(explorer, expression):
     """What an expression gives with `model`, a stand-in that holds the explorer's traits as the page gets them."""
     traits = {name: json.loads(text) for name, text in explorer.state().items()}
-    body = f"(() => {{ const model = {{ get: (name) => traits[name] }}; return {expression}; }})()"
+    decode = (
+        "x?.base64 === undefined ? x : new DataView(Uint8Array.from(atob(x.base64), (c) => c.charCodeAt(0)).buffer)"
+    )
+    body = f"""(() => {{
+        const decode = (x) => ({decode});
+        const model = {{ get: (name) => decode(traits[name]) }};
+        return {expression};
+    }})()"""
     return evaluate(f"{explorer.name}.js", body, traits=traits)
 
 
