@@ -42,8 +42,9 @@ train: $(INSTALLED) ## train afresh the weights that chapters load
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_transformers.py
 
-benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module
+benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module, and of the forms in the Cost explorer
 	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_multihead.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_forms.py
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -5,6 +5,7 @@ Each is an ipywidget. Its inputs are traits, its results are computed by attnboo
 """
 
 from attnbook.widgets.calculator import Calculator
+from attnbook.widgets.cost import Cost
 from attnbook.widgets.distance import Positions
 from attnbook.widgets.explorer import Explorer
 from attnbook.widgets.heads import Heads
@@ -12,4 +13,4 @@ from attnbook.widgets.mask_painter import MaskPainter
 from attnbook.widgets.plane import Plane
 from attnbook.widgets.saturation import Saturation
 
-__all__ = ["Calculator", "Explorer", "Heads", "MaskPainter", "Plane", "Positions", "Saturation"]
+__all__ = ["Calculator", "Cost", "Explorer", "Heads", "MaskPainter", "Plane", "Positions", "Saturation"]
