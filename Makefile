@@ -38,9 +38,10 @@ test: book ## build, lint, run the tests, and run every chapter against its stor
 execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES="chapters/03-....ipynb" for some)
 	$(DETERMINISTIC) $(QUIET) $(BIN)/python site/scripts/notebooks.py execute $(FILES)
 
-train: $(INSTALLED) ## train afresh the weights that chapters load
+train: $(INSTALLED) ## train afresh the weights that chapters load, and the alignments that they show
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_transformers.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/align_examples.py
 
 benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module, and of the forms in the Cost explorer
 	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_multihead.py

@@ -4,6 +4,8 @@ Each is an ipywidget. Its inputs are traits, its results are computed by attnboo
 `explorer.follow(draw)` redraws a figure of your own whenever the reader moves it.
 """
 
+from attnbook.widgets.alignment import Alignment
+from attnbook.widgets.alignments import Alignments
 from attnbook.widgets.calculator import Calculator
 from attnbook.widgets.cost import Cost
 from attnbook.widgets.distance import Positions
@@ -13,4 +15,15 @@ from attnbook.widgets.mask_painter import MaskPainter
 from attnbook.widgets.plane import Plane
 from attnbook.widgets.saturation import Saturation
 
-__all__ = ["Calculator", "Cost", "Explorer", "Heads", "MaskPainter", "Plane", "Positions", "Saturation"]
+__all__ = [
+    "Alignment",
+    "Alignments",
+    "Calculator",
+    "Cost",
+    "Explorer",
+    "Heads",
+    "MaskPainter",
+    "Plane",
+    "Positions",
+    "Saturation",
+]

@@ -3,11 +3,11 @@
 const SVG = "http://www.w3.org/2000/svg";
 // JupyterLab takes arrow keys and letters for itself unless the focused element says otherwise.
 const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
-let count = 0;
 
+// One count for the page: every kind of explorer has a copy of this module.
 export function freshId(stem) {
-  count += 1;
-  return `attn-${stem}-${count}`;
+  globalThis.attnbookIds = (globalThis.attnbookIds ?? 0) + 1;
+  return `attn-${stem}-${globalThis.attnbookIds}`;
 }
 
 function fill(node, properties, children) {

@@ -3,6 +3,7 @@
 Nothing is imported here but the standard library, so that the book's build can read the texts without PyTorch.
 """
 
+import base64
 import re
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def _texts(name: str, *, exported: bool, seen: set[str]) -> list[str]:
 def style(*names: str) -> str:
     """The style sheets of those names, one after the other; the one that all explorers share comes first."""
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("explorer.css", *names))
+
+
+def embedded(value: object) -> object:
+    """A stored value of a trait; where it is a file of the package, {"file": its path}, its bytes, {"base64": ...}."""
+    if not isinstance(value, dict) or set(value) != {"file"}:
+        return value
+    return {"base64": base64.b64encode((FOLDER.parent / value["file"]).read_bytes()).decode()}
 
 
 def script(name: str) -> str:

@@ -41,8 +41,9 @@ def insert(app, pagename, templatename, context, doctree):
     if doctree is None or not notebook.exists():
         return
     found = list(stored_explorers(notebook))
+    embedded = sources(app.srcdir).embedded
     for figure, explorer, state in found:
-        values = {name: json.loads(text) for name, text in state.items()}
+        values = {name: embedded(json.loads(text)) for name, text in state.items()}
         # "<" must not end the script early; inside JSON it can always be written as an escape.
         data = json.dumps(values, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         script = f'<script type="application/json" data-explorer="{explorer}" data-figure="{figure}">{data}</script>'

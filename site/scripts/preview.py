@@ -21,7 +21,7 @@ def page(explorers, theme="light"):
     sheets = sorted(path.name for path in sources.FOLDER.glob("*.css") if path.name != "explorer.css")
     figures, scripts = [], {}
     for number, explorer in enumerate(explorers, 1):
-        values = {name: json.loads(text) for name, text in explorer.state().items()}
+        values = {name: sources.embedded(json.loads(text)) for name, text in explorer.state().items()}
         data = json.dumps(values).replace("<", "\\u003c")
         tag = f'<script type="application/json" data-explorer="{explorer.name}" data-figure="f{number}">{data}</script>'
         figures.append(f'<figure id="f{number}">{tag}<img alt="{escape(repr(explorer))}"></figure>')

@@ -50,6 +50,8 @@ def test_every_explorer_takes_the_place_of_its_picture(open_page, name):
     for figure in stored.evaluate_all("scripts => scripts.map(script => script.dataset.figure)"):
         expect(page.locator(f"#{figure} .attn")).to_have_count(1)
         expect(page.locator(f"#{figure} img")).to_have_count(0)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
+    assert len(ids) == len(set(ids)), "every kind of explorer has its own script, and ids are the page's"
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

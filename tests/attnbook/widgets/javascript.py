@@ -31,7 +31,7 @@ writeFileSync(1, JSON.stringify(result));
 
 def on_screen(explorer, expression):
     """What an expression gives with `model`, a stand-in that holds the explorer's traits as the page gets them."""
-    traits = {name: json.loads(text) for name, text in explorer.state().items()}
+    traits = {name: sources.embedded(json.loads(text)) for name, text in explorer.state().items()}
     decode = (
         "x?.base64 === undefined ? x : new DataView(Uint8Array.from(atob(x.base64), (c) => c.charCodeAt(0)).buffer)"
     )
