@@ -1,5 +1,5 @@
 // Stored alignments of several forms of attention on the same input, side by side.
-import { choice, element, explorer, follow, format, freshId, put, shape, slider } from "./kit.js";
+import { choice, copyAsPython, element, explorer, follow, format, freshId, put, shape, slider } from "./kit.js";
 
 const CELL = 16;
 
@@ -20,7 +20,7 @@ function render({ model, el }) {
   const step = slider({ label: "Step", minimum: 0, maximum: 1, step: 1, value: 0, show: (x) => String(Number(x) + 1), onInput: (x) => put(model, { step: x }) });
   const expected = element("p", {});
   const panels = element("div", { class: "attn-row" });
-  root.append(element("div", { class: "attn-row" }, item.node, step.node), expected, panels);
+  root.append(element("div", { class: "attn-row" }, item.node, step.node), expected, panels, copyAsPython(() => call(model)).node);
 
   let drawn = null;
   let bands = [];
@@ -71,6 +71,14 @@ function render({ model, el }) {
     step.set(at);
     say(`${title}, step ${at + 1}. ${answers.map((answer, k) => `${answer.form} ${says[k].textContent}`).join(". ")}`);
   });
+}
+
+// The weights on the screen in Python
+function call(model) {
+  return `from attnbook.widgets import Alignments
+
+weights = Alignments(item=${model.get("item")}).weights  # by form
+`;
 }
 
 export default { render };

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import traitlets
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from attnbook import costs, plots
 from attnbook.widgets import sources
@@ -96,5 +97,6 @@ class Cost(Explorer):
             right.plot(*zip(*timed, strict=True), style, color=color, marker="o", markersize=3)
         for ax, title in ((left, "multiply-adds a token"), (right, "time over the fused kernel's")):
             ax.set(xscale="log", yscale="log", xlabel="length n", title=title)
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.axvline(self.n, color="#222222", linestyle=":", linewidth=1)
         left.legend(fontsize=8)

@@ -108,6 +108,7 @@ class Plane(Explorer):
             ax.set(xlim=(-self.reach, self.reach), ylim=(-self.reach, self.reach), aspect="equal")
         arrow = {"arrowstyle": "-|>", "color": plots.QUERY, "shrinkA": 0, "shrinkB": 0}
         left.annotate("", self.query, (0, 0), arrowprops=arrow)
+        left.plot(*self.query, plots.MARKERS["query"], color=plots.QUERY, markersize=10)
         left.annotate("query", self.query, (4, 4), textcoords="offset points", color=plots.QUERY)
         for point, weight in zip(self.value, weights, strict=True):
             right.plot(*zip(point, output, strict=True), color=plots.OUTPUT, alpha=0.5, linewidth=7 * weight)

@@ -73,6 +73,13 @@ def test_painting_by_mouse(painter):
     assert agrees(painter).painted == []
 
 
+def test_painting_by_touch(explorer):
+    painter = explorer("chapters/04-masks.html", "fig-04-painter", has_touch=True)
+    box = cell(painter, 7, 2).bounding_box()
+    painter.page.touchscreen.tap(box["x"] + 5, box["y"] + 5)
+    assert agrees(painter).painted == [[7, 2, True]]
+
+
 def test_painting_by_keyboard_until_a_query_sees_nothing(painter):
     for j in (4, 5, 6):
         cell(painter, 5, j).focus()

@@ -116,6 +116,13 @@ def test_the_stored_alignments_of_words_are_those_of_the_models():
     assert Alignments().items[0]["title"] == words.test[0]
 
 
+def test_the_copied_python_gives_the_stored_weights():
+    explorer = Alignments(item=2)
+    weights = copied(explorer)["weights"]
+    assert weights.keys() == explorer.weights.keys()
+    assert all(torch.equal(weights[form], explorer.weights[form]) for form in weights)
+
+
 def test_the_stored_alignments_of_dates_belong_to_unseen_dates():
     _, unseen = dates.english_to_chinese()
     for item, (source, target) in zip(Alignments().items[4:], unseen[:2], strict=True):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_module_comes_once_and_before_those_that_need_it():
     text = sources.module("calculator.js")
     assert text.count("function softmax(") == 1
     assert text.index("function softmax(") < text.index("function compute(")
+
+
+def test_the_package_brings_all_files():
+    settings = tomllib.loads((sources.FOLDER.parents[1] / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["attnbook"]
+    files = {path for path in sources.FOLDER.iterdir() if path.suffix not in (".py", "") and path.is_file()}
+    assert files and files <= {path for pattern in patterns for path in sources.FOLDER.parent.glob(pattern)}
 
 
 def test_a_script_needs_an_explorer():
