@@ -89,13 +89,14 @@ export function slider({ label, minimum, maximum, step, value, show = String, on
     type: "range", id, min: minimum, max: maximum, step, value, ...OWN_KEYS,
     on: { input: () => { tell(); onInput(Number(input.value)); } },
   });
-  const tell = () => {
-    output.textContent = show(Number(input.value));
+  // The browser moves a value to the nearest step; what is shown is the value itself.
+  const tell = (x = Number(input.value)) => {
+    output.textContent = show(x);
     input.setAttribute("aria-valuetext", output.textContent);
   };
-  tell();
+  tell(value);
   const node = element("div", { class: "attn-control" }, element("label", { for: id, text: label }), input, output);
-  return { node, input, set: (x) => { input.value = x; tell(); } };
+  return { node, input, set: (x) => { input.value = x; tell(x); } };
 }
 
 export function choice({ label, options, value, onChange }) {
