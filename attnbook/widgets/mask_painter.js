@@ -1,6 +1,6 @@
 // Masks from parts and by hand: what they cost, and how far a stack of layers sees through them.
-import { blockMask, both, causalMask, either, globalMask, layersNeeded, openMask, paddingMask, randomMask, stridedMask, windowMask } from "./masks.js";
-import { button, copyAsPython, element, explorer, follow, format, put, resultGrid, slider, toggle, weightFill } from "./kit.js";
+import { blockMask, both, causalMask, either, globalMask, layersNeeded, openMask, paddingMask, randomMask, stridedMask, stroke, windowMask } from "./masks.js";
+import { button, copyAsPython, element, explorer, follow, format, paint, put, resultGrid, slider, toggle, weightFill } from "./kit.js";
 
 const PARTS = ["window", "strided", "global", "block", "random"];
 const range = (n) => Array.from({ length: n }, (_, k) => k);
@@ -14,7 +14,7 @@ function paintedMask(model) {
     strided: () => stridedMask(n, get("stride")),
     global: () => globalMask(n, range(Math.min(get("n_global"), n))),
     block: () => blockMask(n, get("block_size")),
-    random: () => randomMask(n, get("orders")[n], get("n_random")),
+    random: () => randomMask(n, get("orders")[get("seed")][n], get("n_random")),
   };
   const parts = PARTS.filter((part) => get("parts").includes(part)).map((part) => make[part]());
   let mask = parts.length ? parts.reduce(either) : openMask(n);
@@ -51,7 +51,17 @@ function look(model) {
   const needed = layersNeeded(mask);
   const open = mask.flat().filter(Boolean).length;
   const reach = needed.map((row) => row.map((steps) => steps <= model.get("layers")));
-  return { mask, needed, reach, open };
+  const blind = range(mask.length).filter((i) => !mask[i].includes(true));
+  return { mask, needed, reach, open, blind };
+}
+
+// A pair that is closed has the color of the layers that its news takes.
+function stepFill(open, steps) {
+  return weightFill(open ? 0.72 : 0.3 - 0.035 * steps);
+}
+
+function layerWord(L) {
+  return `${L} layer${L > 1 ? "s" : ""}`;
 }
 
 // 0, 1, 2, 5 → "0–2, 5"
@@ -77,14 +87,15 @@ function render({ model, el }) {
     n_global: number("first tokens", "n_global", 1, 4),
     block_size: number("of size", "block_size", 2, 8),
     n_random: number("keys a row", "n_random", 1, 6),
+    seed: number("seed", "seed", 0, 7),
   };
-  const part = (name, label, knob) => {
+  const part = (name, label, knob, ...more) => {
     switches[name] = toggle({
       label, value: model.get("parts").includes(name),
       onChange: (on) => put(model, { parts: PARTS.filter((one) => (one === name ? on : model.get("parts").includes(one))) }),
     });
     sliders[knob].input.setAttribute("aria-label", `${label}: ${sliders[knob].node.firstChild.textContent}`);
-    return element("div", { class: "attn-mask-part" }, switches[name].node, sliders[knob].node);
+    return element("div", { class: "attn-mask-part" }, switches[name].node, sliders[knob].node, ...more);
   };
   const causal = toggle({ label: "Causal", value: model.get("causal"), onChange: change("causal") });
 
@@ -93,6 +104,19 @@ function render({ model, el }) {
   const bar = element("div", { class: "attn-mask-bar" }, element("div"));
   const reading = element("p", { class: "attn-reading" });
   const board = element("div", { class: "attn-mask-board" });
+  const blindNote = element("p", { class: "attn-mask-blind-note" });
+  const mark = (text, fill, says) => {
+    const swatch = element("span", { class: "attn-fill attn-mask-swatch", "aria-hidden": "true", text });
+    if (fill) paint(swatch, fill);
+    else swatch.classList.add("attn-mask-painted");
+    return element("span", {}, swatch, says);
+  };
+  const marks = {
+    open: mark("1", stepFill(true, 1), "open"),
+    later: mark("2", stepFill(false, 2), "closed; heard of after 2 layers, 3 layers, …"),
+    own: mark("0", stepFill(false, 0), "closed; a query keeps its own input"),
+    painted: mark("", null, "painted"),
+  };
   const clear = button({ label: "Clear the painting", onClick: () => put(model, { painted: [] }) });
 
   let pointed = null;
@@ -101,57 +125,100 @@ function render({ model, el }) {
       reading.textContent = "Press or drag over pairs to open and close them. Point at a pair, or move to it with Tab and the arrow keys (Space paints), to see what its row sees.";
       return;
     }
-    const i = Math.min(pointed[0], model.get("n") - 1);
+    const [i] = pointed;
     const direct = range(model.get("n")).filter((j) => now.mask[i][j]);
     const far = range(model.get("n")).filter((j) => now.reach[i][j]);
-    const L = model.get("layers");
+    const after = `After ${layerWord(model.get("layers"))}`;
     reading.textContent = direct.length === 0
-      ? `Query ${i} may attend to nothing: all its weights are 0. After ${L} layer${L > 1 ? "s" : ""} it holds only its own input.`
-      : `Query ${i} sees the keys ${spans(direct)}. After ${L} layer${L > 1 ? "s" : ""} its output can depend on ${spans(far)}: ${far.length} of ${model.get("n")} inputs.`;
+      ? `Query ${i} may attend to nothing: all its weights are 0. ${after} it holds only its own input.`
+      : `Query ${i} sees the keys ${spans(direct)}. ${after} its output can depend on ${spans(far)}: ${far.length} of ${model.get("n")} inputs.`;
   };
 
   // ---- The grid, made again only when the number of tokens changes
   let grid = null;
-  const paintPair = (i, j, open) => {
-    if (now.mask[i][j] === open) return;
-    put(model, { painted: [...model.get("painted").filter(([a, b]) => a !== i || b !== j), [i, j, open]] });
+  let counts = [];
+  let heading = null;
+  const paintPairs = (pairs, open) => {
+    const changed = pairs.filter(([i, j]) => now.mask[i][j] !== open);
+    if (changed.length === 0) return;
+    const kept = model.get("painted").filter(([a, b]) => !changed.some(([i, j]) => a === i && b === j));
+    put(model, { painted: [...kept, ...changed.map(([i, j]) => [i, j, open])] });
+  };
+  // What belongs to whole rows, and which pairs are painted
+  const drawRows = () => {
+    const painted = new Set(model.get("painted").map(([i, j]) => `${i} ${j}`));
+    heading.textContent = `after ${model.get("layers")}`;
+    grid.cells.forEach((row, i) => {
+      const [direct, far] = [now.mask[i], now.reach[i]].map((one) => one.filter(Boolean).length);
+      const text = `${direct} → ${far}`;
+      if (counts[i].textContent !== text) {
+        counts[i].textContent = text;
+        counts[i].setAttribute("aria-label", `query ${i} sees ${direct} now, ${far} after ${layerWord(model.get("layers"))}`);
+      }
+      counts[i].parentElement.classList.toggle("attn-mask-blind", direct === 0);
+      counts[i].parentElement.classList.toggle("attn-mask-at", pointed !== null && pointed[0] === i);
+      row.forEach((cell, j) => cell.classList.toggle("attn-mask-painted", painted.has(`${i} ${j}`)));
+    });
+  };
+  const point = (i, j) => {
+    if (pointed !== null && counts[pointed[0]]) counts[pointed[0]].parentElement.classList.remove("attn-mask-at");
+    pointed = [i, j];
+    counts[i].parentElement.classList.add("attn-mask-at");
+    read();
   };
   const build = () => {
     const n = model.get("n");
     const names = range(n).map(String);
+    pointed = pointed && pointed.map((place) => Math.min(place, n - 1));
     grid = resultGrid({
       label: "Mask: a row for each query, a column for each key", rows: n, columns: n, rowNames: names, columnNames: names,
-      onPoint: (i, j) => { pointed = [i, j]; read(); },
+      onPoint: point,
       show: (i, j) => {
         const open = now.mask[i][j];
         const steps = now.needed[i][j];
         const later = !open && steps <= model.get("layers");
-        const label = open ? "open" : `closed${later ? `, reached after ${steps} layers` : ""}`;
-        return { text: open ? "1" : later ? `${steps}` : "", fill: weightFill(open ? 0.72 : later ? 0.3 - 0.035 * steps : 0), label: `query ${i}, key ${j}: ${label}` };
+        const label = open ? "open" : `closed${!later ? "" : steps === 0 ? ", its own input" : `, heard of after ${steps} layers`}`;
+        return { text: open ? "1" : later ? `${steps}` : "", fill: open || later ? stepFill(open, steps) : weightFill(0), label: `query ${i}, key ${j}: ${label}` };
       },
     });
     grid.node.classList.add("attn-mask-grid");
+    grid.node.classList.toggle("attn-mask-many", n > 12);
     grid.node.style.setProperty("--n", n);
+    const rows = [...grid.node.querySelectorAll("tr")];
+    heading = element("span");
+    rows[0].append(element("th", { scope: "col", role: "columnheader", class: "attn-mask-count" }, "now →", element("br"), heading));
+    counts = rows.slice(1).map((row) => {
+      const count = element("td", { role: "gridcell", class: "attn-mask-count" });
+      row.append(count);
+      return count;
+    });
     const at = new Map(grid.cells.flatMap((row, i) => row.map((cell, j) => [cell, [i, j]])));
-    const pair = (event) => at.get(document.elementFromPoint(event.clientX, event.clientY)?.closest?.("td"));
+    const pair = (event) => at.get(grid.node.getRootNode().elementFromPoint(event.clientX, event.clientY)?.closest("td"));
     let brush = null;
+    let last = null;
     grid.node.addEventListener("pointerdown", (event) => {
       const hit = pair(event);
       if (!hit || event.button !== 0) return;
       brush = !now.mask[hit[0]][hit[1]];
       event.target.releasePointerCapture?.(event.pointerId);
-      paintPair(...hit, brush);
+      last = hit;
+      paintPairs([hit], brush);
     });
     grid.node.addEventListener("pointermove", (event) => {
+      if (event.buttons === 0) brush = null; // released outside of the grid
       const hit = brush === null ? null : pair(event);
-      if (hit) { paintPair(...hit, brush); pointed = hit; read(); }
+      if (!hit) return;
+      paintPairs(stroke(last ?? hit, hit), brush);
+      last = hit;
+      point(...hit);
     });
-    for (const name of ["pointerup", "pointercancel", "pointerleave"]) grid.node.addEventListener(name, () => { brush = null; });
+    for (const name of ["pointerup", "pointercancel"]) grid.node.addEventListener(name, () => { brush = null; });
+    grid.node.addEventListener("pointerleave", () => { last = null; });
     grid.node.addEventListener("keydown", (event) => {
       const hit = at.get(event.target);
       if (!hit || (event.key !== " " && event.key !== "Enter")) return;
       event.preventDefault();
-      paintPair(...hit, !now.mask[hit[0]][hit[1]]);
+      paintPairs([hit], !now.mask[hit[0]][hit[1]]);
     });
     board.replaceChildren(grid.node);
   };
@@ -159,37 +226,42 @@ function render({ model, el }) {
 
   root.append(
     element("div", { class: "attn-row attn-mask-columns" },
-      element("div", { class: "attn-mask-left" }, board, summary, bar),
+      element("div", { class: "attn-mask-left" }, board, element("p", { class: "attn-mask-legend" }, ...Object.values(marks)), summary, bar, blindNote),
       element("div", { class: "attn-mask-controls" },
         sliders.n.node, sliders.layers.node,
         element("p", { class: "attn-mask-heading", text: "Open, together" }),
         part("window", "Window", "half_width"), part("strided", "Strided", "stride"), part("global", "Global", "n_global"),
-        part("block", "Block", "block_size"), part("random", "Random", "n_random"),
+        part("block", "Block", "block_size"), part("random", "Random", "n_random", sliders.seed.node),
         element("p", { class: "attn-mask-heading", text: "Then cut" }), causal.node, sliders.padded.node, clear.node)),
     element("p", { class: "attn-mask-formula" }, formula),
     reading,
     copyAsPython(() => call(model)).node,
   );
 
-  return follow(model, ["n", "layers", "causal", "padded", "parts", "half_width", "stride", "n_global", "block_size", "n_random", "painted"], () => {
+  return follow(model, ["n", "layers", "causal", "padded", "parts", "half_width", "stride", "n_global", "block_size", "n_random", "seed", "orders", "painted"], () => {
     now = look(model);
     const n = model.get("n");
     if (grid.cells.length !== n) build();
     else grid.draw();
+    drawRows();
     for (const [name, one] of Object.entries(sliders)) one.set(model.get(name));
     for (const [name, one] of Object.entries(switches)) one.set(model.get("parts").includes(name));
     causal.set(model.get("causal"));
+    sliders.seed.node.hidden = !model.get("parts").includes("random");
     clear.node.disabled = model.get("painted").length === 0;
     const share = now.open / n ** 2;
     const seen = now.reach.flat().filter(Boolean).length / n;
-    const blind = now.mask.filter((row) => !row.includes(true)).length;
-    const L = model.get("layers");
-    summary.textContent = `${now.open} of ${n * n} pairs are open: ${format(100 * share, 1)}%. After ${L} layer${L > 1 ? "s" : ""} a query has seen ${format(seen, 1)} of ${n} inputs on average.`
-      + (blind ? ` ${blind} ${blind > 1 ? "queries" : "query"} may attend to nothing.` : "");
+    summary.textContent = `${now.open} of ${n * n} pairs are open: ${format(100 * share, 1)}%. After ${layerWord(model.get("layers"))} a query has seen ${format(seen, 1)} of ${n} inputs on average.`;
+    blindNote.hidden = now.blind.length === 0;
+    blindNote.textContent = now.blind.length === 1
+      ? `Query ${now.blind[0]} may attend to nothing: its weights are all 0.`
+      : `Queries ${spans(now.blind)} may attend to nothing: their weights are all 0.`;
+    marks.own.hidden = now.mask.every((row, i) => row[i]);
+    marks.painted.hidden = model.get("painted").length === 0;
     bar.firstChild.style.setProperty("width", `${100 * share}%`);
     formula.textContent = expression(model) + (model.get("painted").length ? ", painted over" : "");
     read();
-    say(summary.textContent);
+    say(`${summary.textContent} ${blindNote.hidden ? "" : blindNote.textContent}`);
   });
 }
 

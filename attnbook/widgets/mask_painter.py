@@ -1,5 +1,6 @@
 """Masks made of parts and by hand: their cost, and what a stack of layers sees through them."""
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -9,12 +10,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from attnbook import masks
+from attnbook._validation import check_size
 from attnbook.plots.masks import mask_map
 from attnbook.widgets import checks, sources
 from attnbook.widgets.explorer import Explorer
 
 PARTS = ("window", "strided", "global", "block", "random")
 LARGEST = 16
+SEEDS = range(8)
 
 
 class MaskPainter(Explorer):
@@ -24,7 +27,8 @@ class MaskPainter(Explorer):
 
     parts: any of "window" (`half_width` keys to each side), "strided" (every `stride`-th key), "global" (the first
     `n_global` tokens), "block" (`block_size`), "random" (`n_random` keys a row, drawn with `seed`); none of them opens
-    every pair. causal, and `padded` positions at the end. painted: [query, key, open] triples. layers: 1 to 6.
+    every pair. causal, and `padded` positions at the end. painted: [query, key, open] triples, which lie over the rest.
+    layers: 1 to 6. seed: 0 to 7, as the page has to bring along what PyTorch draws (`orders`, which nobody sets).
     `mask` and `reach` (n, n) and `share` are computed by attnbook.masks. reach: whether the output of query i can
     depend on input j after `layers` layers with this mask and residual connections.
     Raises: TypeError or ValueError that names the argument.
@@ -57,13 +61,11 @@ class MaskPainter(Explorer):
         "n_global": range(1, 5),
         "block_size": range(2, 9),
         "n_random": range(1, 7),
-        "seed": range(1000),
+        "seed": SEEDS,
     }
 
     def __init__(self, **options: object) -> None:
-        super().__init__(**options)
-        # What the page needs to draw at random as PyTorch does: the rank of each key in each row, for every n.
-        self.orders = {str(n): _order(n, self.seed) for n in self.limits["n"]}
+        super().__init__(**options | {"orders": _orders()})
 
     @traitlets.validate(*limits)
     def _within(self, proposal: dict) -> int:
@@ -80,16 +82,21 @@ class MaskPainter(Explorer):
             if not isinstance(triple, list | tuple) or len(triple) != 3 or not isinstance(triple[2], bool):
                 raise TypeError(f"painted must hold [query, key, open] triples; got {triple!r}")
             for place in triple[:2]:
+                check_size("painted", place)
                 checks.within("painted", place, range(LARGEST))
         return [list(triple) for triple in proposal["value"]]
 
     @property
     def mask(self) -> Bool[Tensor, "n n"]:
         """True where attention is allowed."""
-        return self.mask_of(self.n)
+        mask = self.mask_of(self.n)
+        for i, j, is_open in self.painted:
+            if i < self.n and j < self.n:
+                mask[i, j] = is_open
+        return mask
 
     def mask_of(self, n: int) -> Bool[Tensor, "n n"]:
-        """The same parts and cuts for another number of tokens, without the painting unless n is the explorer's own."""
+        """The same parts and cuts for any number of tokens, without the painting."""
         make = {
             "window": lambda: masks.sliding_window(n, before=self.half_width, after=self.half_width),
             "strided": lambda: masks.strided(n, stride=self.stride),
@@ -102,12 +109,7 @@ class MaskPainter(Explorer):
             mask = torch.stack([make[part]() for part in self.parts]).any(dim=0)
         if self.causal:
             mask = mask & masks.causal(n)
-        mask = mask & masks.padding(torch.tensor([max(n - self.padded, 0)]), n)[0, 0]
-        if n == self.n:
-            for i, j, is_open in self.painted:
-                if i < n and j < n:
-                    mask[i, j] = is_open
-        return mask
+        return mask & masks.padding(torch.tensor([max(n - self.padded, 0)]), n)[0, 0]
 
     @property
     def share(self) -> float:
@@ -134,9 +136,18 @@ class MaskPainter(Explorer):
         left.set_ylabel("query")
 
 
-def _order(n: int, seed: int) -> list[list[int]]:
-    """Ranks such that `rank < count` is masks.random_block(n, size=1, count=count, seed=seed)."""
+@cache
+def _orders() -> dict[str, dict[str, str]]:
+    """What PyTorch draws, for the page: by seed and n, the rank of each key in each row, one hexadecimal digit a pair.
+
+    `rank < count` is masks.random_block(n, size=1, count=count, seed=seed). The corner of a larger mask would not do:
+    it may hold fewer than `count` keys of a row.
+    """
+    return {str(seed): {str(n): _order(n, seed) for n in MaskPainter.limits["n"]} for seed in SEEDS}
+
+
+def _order(n: int, seed: int) -> str:
     ranks = torch.zeros(n, n, dtype=torch.long)
     for count in range(1, n):
         ranks += ~masks.random_block(n, size=1, count=count, seed=seed)
-    return ranks.tolist()
+    return "".join(f"{rank:x}" for rank in ranks.flatten().tolist())

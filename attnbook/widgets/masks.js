@@ -33,9 +33,9 @@ export function blockMask(n, size) {
   return each(n, (i, j) => Math.floor(i / size) === Math.floor(j / size));
 }
 
-// `order` ranks the keys of each row at random; the first `count` of them are seen.
+// `order` ranks the keys of each row at random, one hexadecimal digit a pair; the first `count` of them are seen.
 export function randomMask(n, order, count) {
-  return each(n, (i, j) => order[i][j] < count);
+  return each(n, (i, j) => parseInt(order[i * n + j], 16) < count);
 }
 
 export function either(a, b) {
@@ -61,4 +61,11 @@ export function layersNeeded(mask) {
     }
     return steps;
   });
+}
+
+// The pairs that a straight stroke from one pair to another passes: a fast pointer reports only some of them.
+export function stroke([i, j], [k, l]) {
+  const steps = Math.max(Math.abs(k - i), Math.abs(l - j));
+  return Array.from({ length: steps + 1 }, (_, s) => (steps === 0 ? [i, j]
+    : [Math.round(i + ((k - i) * s) / steps), Math.round(j + ((l - j) * s) / steps)]));
 }
