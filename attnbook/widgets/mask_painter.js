@@ -113,7 +113,7 @@ function render({ model, el }) {
   };
   const marks = {
     open: mark("1", stepFill(true, 1), "open"),
-    later: mark("2", stepFill(false, 2), "closed; heard of after 2 layers, 3 layers, …"),
+    later: mark("2", stepFill(false, 2), "closed; heard of after 2, 3, … layers"),
     own: mark("0", stepFill(false, 0), "closed; a query keeps its own input"),
     painted: mark("", null, "painted"),
   };
