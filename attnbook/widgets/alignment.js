@@ -85,7 +85,8 @@ function render({ model, el }) {
     const svg = shape("svg", { viewBox: `0 0 ${width} 170`, role: "img", "aria-labelledby": title });
     svg.style.setProperty("width", `min(100%, ${width * 1.15}px)`);
     svg.style.setProperty("min-width", `${width * 0.64}px`);
-    links = steps.map((step, i) => step.weights.map((w, j) => shape("line", { x1: at(j, read.length), y1: 30, x2: at(i, steps.length), y2: 138, "stroke-width": 11 * w })));
+    // The lines of a step; a weight below a hundredth would not be seen
+    links = steps.map((step, i) => step.weights.flatMap((w, j) => (w < 0.01 ? [] : [shape("line", { x1: at(j, read.length), y1: 30, x2: at(i, steps.length), y2: 138, "stroke-width": 11 * w })])));
     letters = read.map((letter, j) => shape("text", { x: at(j, read.length), y: 22, "text-anchor": "middle", class: "attn-alignment-letter", text: letter }));
     written = steps.map((step, i) => shape("text", { x: at(i, steps.length), y: 158, "text-anchor": "middle", class: "attn-alignment-sound", text: sounds[step.symbol] }));
     svg.append(...links.flat(), ...letters, ...written);
@@ -137,10 +138,8 @@ function render({ model, el }) {
     if (model.get("word") !== word) build();
     const now = shown();
     const step = steps[now - 1];
-    links.forEach((row, i) => row.forEach((line, j) => {
-      line.setAttribute("class", `attn-alignment-link${i === now - 1 ? " attn-alignment-on" : ""}`);
-      line.toggleAttribute("hidden", i >= now || steps[i].weights[j] < 0.01);
-      line.style.setProperty("display", i >= now || steps[i].weights[j] < 0.01 ? "none" : "inline");
+    links.forEach((row, i) => row.forEach((line) => {
+      line.setAttribute("class", `attn-alignment-link${i === now - 1 ? " attn-alignment-on" : ""}${i < now ? "" : " attn-alignment-later"}`);
     }));
     written.forEach((text, i) => {
       text.style.setProperty("visibility", i < now ? "visible" : "hidden");

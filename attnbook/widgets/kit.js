@@ -218,6 +218,8 @@ export function copyAsPython(code) {
 // makes cells buttons.
 export function resultGrid({ label, rows, columns, rowNames = null, columnNames = null, show, onPoint, onPress = null }) {
   const cells = [];
+  const places = new Map();
+  const blank = element("td", { role: "gridcell", tabindex: -1, class: `attn-fill${onPress ? " attn-press" : ""}`, ...OWN_KEYS });
   let at = [0, 0];
   const move = (i, j) => {
     cells[at[0]][at[1]].tabIndex = -1;
@@ -236,30 +238,39 @@ export function resultGrid({ label, rows, columns, rowNames = null, columnNames 
     if (rowNames) row.append(element("th", { scope: "row", text: rowNames[i], role: "rowheader" }));
     cells.push([]);
     for (let j = 0; j < columns; j++) {
-      const point = () => onPoint && onPoint(i, j);
-      const press = () => onPress && onPress(i, j);
-      const cell = element("td", {
-        role: "gridcell", tabindex: i + j === 0 ? 0 : -1, class: `attn-fill${onPress ? " attn-press" : ""}`, ...OWN_KEYS,
-        on: {
-          pointerenter: point, focus: point, click: () => { point(); press(); },
-          keydown: (event) => {
-            if (steps[event.key]) {
-              event.preventDefault();
-              event.stopPropagation();
-              move(at[0] + steps[event.key][0], at[1] + steps[event.key][1]);
-            } else if (onPress && (event.key === " " || event.key === "Enter")) {
-              event.preventDefault();
-              press();
-            }
-          },
-        },
-      });
-      cell.addEventListener("focus", () => { cells[at[0]][at[1]].tabIndex = -1; at = [i, j]; cell.tabIndex = 0; });
+      const cell = blank.cloneNode(false);
+      places.set(cell, [i, j]);
       cells[i].push(cell);
       row.append(cell);
     }
     body.append(row);
   }
+  cells[0][0].tabIndex = 0;
+  // On the whole table, because a listener on each cell would take most of the time that a grid needs.
+  const on = (event, act) => body.addEventListener(event, (happened) => {
+    const place = places.get(happened.target.closest("td"));
+    if (place) act(place, happened);
+  });
+  const point = ([i, j]) => onPoint && onPoint(i, j);
+  const press = ([i, j]) => onPress && onPress(i, j);
+  on("pointerover", point);
+  on("focusin", (place) => {
+    cells[at[0]][at[1]].tabIndex = -1;
+    at = place;
+    cells[at[0]][at[1]].tabIndex = 0;
+    point(place);
+  });
+  on("click", (place) => { point(place); press(place); });
+  on("keydown", (place, event) => {
+    if (steps[event.key]) {
+      event.preventDefault();
+      event.stopPropagation();
+      move(at[0] + steps[event.key][0], at[1] + steps[event.key][1]);
+    } else if (onPress && (event.key === " " || event.key === "Enter")) {
+      event.preventDefault();
+      press(place);
+    }
+  });
   const node = element("table", { class: "attn-grid", role: "grid", "aria-label": label }, body);
   const shown = cells.map((row) => row.map(() => ""));
   const draw = () => {

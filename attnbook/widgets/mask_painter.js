@@ -166,10 +166,17 @@ function render({ model, el }) {
     counts[i].parentElement.classList.add("attn-mask-at");
     read();
   };
+  const made = new Map(); // grids by their number of tokens: making one takes longer than drawing it
   const build = () => {
     const n = model.get("n");
     const names = range(n).map(String);
     pointed = pointed && pointed.map((place) => Math.min(place, n - 1));
+    if (made.has(n)) {
+      ({ grid, heading, counts } = made.get(n));
+      grid.draw();
+      board.replaceChildren(grid.node);
+      return;
+    }
     grid = resultGrid({
       label: "Mask: a row for each query, a column for each key", rows: n, columns: n, rowNames: names, columnNames: names,
       onPoint: point,
@@ -221,6 +228,7 @@ function render({ model, el }) {
       paintPairs([hit], !now.mask[hit[0]][hit[1]]);
     });
     board.replaceChildren(grid.node);
+    made.set(n, { grid, heading, counts });
   };
   build();
 
