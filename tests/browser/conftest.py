@@ -55,10 +55,13 @@ def server():
         server.shutdown()
 
 
-@pytest.fixture(params=["http", "file"])
+@pytest.fixture
 def address(request):
-    """Where the pages are: on a server, and as files on the disk."""
-    return request.getfixturevalue("server") if request.param == "http" else HTML.as_uri()
+    """Where the pages are: on a server; for tests marked `everywhere`, as files on the disk too."""
+    return HTML.as_uri() if getattr(request, "param", "http") == "file" else request.getfixturevalue("server")
+
+
+everywhere = pytest.mark.parametrize("address", ["http", "file"], indirect=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attnbook.widgets import Alignment, Alignments
+from tests.browser.conftest import everywhere
 
 PAGE = "chapters/11-sequences-to-sequences.html"
 LABEL = "Weights: a row for each sound, a column for each letter"
@@ -29,6 +30,7 @@ def agrees(placed):
     return twin
 
 
+@everywhere
 def test_a_word_is_typed(alignment):
     assert agrees(alignment).word == "phone"
     field = alignment.box.get_by_label("Word", exact=True)
@@ -74,6 +76,7 @@ def test_steps_and_play(alignment):
     expect(alignment.box.get_by_role("button", name="Play")).to_be_visible()
 
 
+@everywhere
 def test_the_forms_side_by_side(explorer):
     placed = explorer(PAGE, "fig-11-forms")
     placed.box.get_by_label("Input").select_option("4")

@@ -5,7 +5,7 @@ import torch
 from playwright.sync_api import expect
 
 from attnbook.widgets import Calculator
-from tests.browser.conftest import numbers
+from tests.browser.conftest import everywhere, numbers
 
 PAGE, FIGURE = "chapters/03-scaled-dot-product.html", "fig-03-calculator"
 TRAITS = ("query", "key", "value", "score", "temperature", "mask", "W_q", "W_k", "v")
@@ -39,6 +39,7 @@ def test_it_stands_in_the_picture_s_place(calculator):
     agrees(calculator)
 
 
+@everywhere
 def test_a_number_is_typed(calculator):
     before = calculator.grid("Output")
     cell(calculator, "cats, component 1").nth(0).fill("−2.5")
@@ -56,6 +57,7 @@ def test_scores(calculator, score):
     assert agrees(calculator).score == score
 
 
+@everywhere
 def test_a_pair_is_closed_by_keyboard(calculator):
     first = calculator.box.locator('table[aria-label="Mask"] td.attn-fill').first
     first.focus()

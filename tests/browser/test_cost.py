@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from attnbook import costs
 from attnbook.widgets import Cost
+from tests.browser.conftest import everywhere
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def agrees(placed):
     return twin
 
 
+@everywhere
 def test_sizes(cost):
     assert agrees(cost).n == 1024
     cost.box.get_by_label("Length n").press("ArrowLeft")

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import everywhere
+
 LABEL = "Weights of the chosen head: a row for each token that reads"
 
 
@@ -38,6 +40,7 @@ def agrees(placed):
     return layer, head, token, reads
 
 
+@everywhere
 def test_a_head_is_chosen_by_mouse_and_by_keyboard(heads):
     assert agrees(heads) == (1, 2, 1, True)
     heads.box.get_by_role("button", name="layer 1, head 4").click()

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attnbook.widgets import MaskPainter
+from tests.browser.conftest import everywhere
 
 LABEL = "Mask: a row for each query, a column for each key"
 TRAITS = [
@@ -51,6 +52,7 @@ def center(placed, i, j):
     return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
 
 
+@everywhere
 def test_parts_cuts_and_layers(painter):
     assert agrees(painter).parts == ["window"]
     painter.box.get_by_label("Global", exact=True).check()
@@ -79,6 +81,7 @@ def test_another_random_draw(painter):
     expect(seed).to_be_hidden()
 
 
+@everywhere
 def test_painting_by_mouse(painter):
     first, last = cell(painter, 2, 6).bounding_box(), cell(painter, 2, 9).bounding_box()
     painter.page.mouse.move(first["x"] + 5, first["y"] + 5)

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import HTML
+from tests.browser.conftest import HTML, everywhere
 
 # index.html leads on to the first page at once.
 PAGES = sorted(
@@ -25,7 +25,6 @@ def test_there_are_pages_and_explorers():
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("address", ["http"], indirect=True)
 def test_axe_finds_nothing(open_page, name):
     page = open_page(name)
     for theme in ("light", "dark"):
@@ -39,12 +38,12 @@ def test_axe_finds_nothing(open_page, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("address", ["http"], indirect=True)
 def test_no_page_scrolls_sideways_on_a_phone(open_page, name):
     page = open_page(name, width=360)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@everywhere
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_every_explorer_takes_the_place_of_its_picture(open_page, name):
     page = open_page(name)
@@ -56,6 +55,7 @@ def test_every_explorer_takes_the_place_of_its_picture(open_page, name):
     assert len(ids) == len(set(ids)), "every kind of explorer has its own script, and ids are the page's"
 
 
+@everywhere
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_without_javascript_a_picture_and_a_sentence_stand_there(open_page, name):
     page = open_page(name, java_script_enabled=False)

@@ -5,7 +5,7 @@ import torch
 from playwright.sync_api import expect
 
 from attnbook.widgets import Plane
-from tests.browser.conftest import drag, numbers
+from tests.browser.conftest import drag, everywhere, numbers
 
 TRAITS = ("query", "key", "value", "score", "temperature")
 
@@ -25,6 +25,7 @@ def agrees(plane):
     return twin
 
 
+@everywhere
 def test_a_drag(plane):
     agrees(plane)
     drag(plane.page, plane.box.get_by_label("query", exact=True).locator("circle"), -90, 60)

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from attnbook.widgets import Positions
 from attnbook.widgets.distance import FORMS
+from tests.browser.conftest import everywhere
 
 TRAITS = ("form", "query_position", "key_position", "size", "pair", "angle", "head")
 
@@ -21,6 +22,7 @@ def agrees(placed):
     return twin
 
 
+@everywhere
 @pytest.mark.parametrize("form", FORMS)
 def test_a_kind_moved(positions, form):
     positions.box.get_by_label("Kind").select_option(form)

@@ -5,7 +5,7 @@ import torch
 from playwright.sync_api import expect
 
 from attnbook.widgets import Saturation
-from tests.browser.conftest import numbers
+from tests.browser.conftest import everywhere, numbers
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_the_first_state(saturation):
     agrees(saturation)
 
 
+@everywhere
 def test_size_scale_and_sample(saturation):
     size = saturation.box.get_by_label("Size of query and key", exact=True)
     for _ in range(4):
