@@ -8,11 +8,11 @@ from attnbook.widgets.alignment import Alignment
 from attnbook.widgets.alignments import Alignments
 from attnbook.widgets.calculator import Calculator
 from attnbook.widgets.cost import Cost
-from attnbook.widgets.distance import Positions
 from attnbook.widgets.explorer import Explorer
 from attnbook.widgets.heads import Heads
 from attnbook.widgets.mask_painter import MaskPainter
 from attnbook.widgets.plane import Plane
+from attnbook.widgets.positions import Positions
 from attnbook.widgets.saturation import Saturation
 
 __all__ = [

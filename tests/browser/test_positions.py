@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attnbook.widgets import Positions
-from attnbook.widgets.distance import FORMS
+from attnbook.widgets.positions import FORMS
 from tests.browser.conftest import everywhere
 
 TRAITS = ("form", "query_position", "key_position", "size", "pair", "angle", "head")
@@ -42,7 +42,7 @@ def test_the_rotation(positions):
     twin = agrees(positions)
     assert (twin.angle, twin.pair) == (180, 1)
     # pair 1 of 8 turns by 10000^(-1/8) radians a position
-    expect(positions.box.locator(".attn-distance-turning")).to_contain_text("Pair 1 turns by 18.12° a position")
+    expect(positions.box.locator(".attn-positions-turning")).to_contain_text("Pair 1 turns by 18.12° a position")
 
 
 def test_fewer_components_keep_the_pair_in_range(positions):

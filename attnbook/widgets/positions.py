@@ -32,9 +32,9 @@ class Positions(Explorer):
     attnbook.positions. Raises: TypeError or ValueError that names the argument.
     """
 
-    name = "distance"
-    _esm = sources.module("distance.js")
-    _css = sources.style("distance.css")
+    name = "positions"
+    _esm = sources.module("positions.js")
+    _css = sources.style("positions.css")
 
     form = traitlets.Unicode("rotary").tag(sync=True)
     query_position = traitlets.Int(12).tag(sync=True)
@@ -113,9 +113,8 @@ class Positions(Explorer):
         ax = figure.subplots()
         matrix = self.matrix(REACH + 1)
         curve = torch.cat([matrix[1:, 0].flip(0), matrix[0]])  # a column up, then a row along
-        ax.step(range(-REACH, REACH + 1), curve, where="mid", color=plots.OUTPUT) if self.form == "t5" else ax.plot(
-            range(-REACH, REACH + 1), curve, color=plots.OUTPUT
-        )
+        steps = "steps-mid" if self.form == "t5" else "default"
+        ax.plot(range(-REACH, REACH + 1), curve, color=plots.OUTPUT, drawstyle=steps)
         ax.plot(self.key_position - self.query_position, self.value, "o", color="#222222")
         ax.axhline(0, color="#999999", linewidth=0.6)
         ax.set(xlabel="distance: position of the key minus that of the query", ylabel=self.form)

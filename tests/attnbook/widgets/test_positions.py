@@ -7,7 +7,7 @@ import torch
 
 from attnbook.positions import Rotary, alibi_slopes, sinusoidal, t5_bucket
 from attnbook.widgets import Positions
-from attnbook.widgets.distance import FORMS, REACH
+from attnbook.widgets.positions import FORMS, REACH
 from tests.attnbook.widgets.javascript import copied, evaluate, on_screen
 
 STATES = [
@@ -45,24 +45,24 @@ def test_only_the_distance_counts():
 def test_tables_and_turns():
     for size in (2, 8, 64):
         table = sinusoidal(60, size, dtype=torch.float64)
-        found = evaluate("positions.js", "[0, 1, 31, 59].map((p) => sinusoidalRow(p, size, 10000))", size=size)
+        found = evaluate("positions_model.js", "[0, 1, 31, 59].map((p) => sinusoidalRow(p, size, 10000))", size=size)
         torch.testing.assert_close(
             torch.tensor(found, dtype=torch.float64), table[[0, 1, 31, 59]], rtol=1e-12, atol=1e-12
         )
         x = torch.randn(1, size, dtype=torch.float64)
         turned = Rotary(size, base=500.0, layout="interleaved")(x, start=17)
-        found = evaluate("positions.js", "rotaryTurn(x, 17, 500)", x=x[0].tolist())
+        found = evaluate("positions_model.js", "rotaryTurn(x, 17, 500)", x=x[0].tolist())
         torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), turned[0], rtol=1e-12, atol=1e-12)
 
 
 def test_slopes_and_buckets():
     for heads in (1, 2, 8, 16):
-        found = evaluate("positions.js", "alibiSlopes(heads)", heads=heads)
+        found = evaluate("positions_model.js", "alibiSlopes(heads)", heads=heads)
         torch.testing.assert_close(torch.tensor(found), alibi_slopes(heads))
     distance = torch.arange(-700, 701)
     for buckets, longest in ((32, 128), (8, 20), (64, 512), (4, 3)):
         found = evaluate(
-            "positions.js",
+            "positions_model.js",
             "distance.map((d) => t5Bucket(d, buckets, longest))",
             distance=distance.tolist(),
             buckets=buckets,
