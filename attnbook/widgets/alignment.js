@@ -27,6 +27,17 @@ function answerTo(network, word) {
   return [...pronounce(network, [...numbers, 2])];
 }
 
+// The lines from the letters to a sound, each as wide as its weight, as one outline; a weight below a hundredth would
+// not be seen.
+function ribbons(weights, letterAt, x) {
+  return weights.map((w, j) => {
+    if (w < 0.01) return "";
+    const [from, half] = [letterAt(j), 5.5 * w];
+    const across = half * Math.hypot(1, (x - from) / 108); // measured level, so that the line is 11 w thick
+    return `M${from - across} 30L${from + across} 30L${x + across} 138L${x - across} 138Z`;
+  }).join("");
+}
+
 function render({ model, el }) {
   const network = pronouncer(readTensors(model.get("weights_file")));
   const sounds = model.get("sounds").map((name) => (name === "<eos>" ? END_SIGN : name));
@@ -71,8 +82,33 @@ function render({ model, el }) {
   const map = element("div", { class: "attn-scroll" });
   const candidates = element("div", {});
   const reading = element("p", { class: "attn-reading" });
-  let [word, steps, links, grid, letters, written] = ["", [], [], null, [], []];
+  let [word, steps, links, letters, written] = ["", [], [], [], []];
   const shown = () => Math.min(Math.max(model.get("step"), 1), steps.length);
+
+  const grid = resultGrid({
+    label: "Weights: a row for each sound, a column for each letter", rows: 1, columns: 1, rowNames: [""], columnNames: [""],
+    onPoint: (i, j) => {
+      stop();
+      put(model, { step: i + 1 });
+    },
+    show: (i, j) => {
+      if (i >= shown()) return { text: "" }; // not written yet
+      const w = steps[i].weights[j];
+      if (w < 0.005) return { text: "" }; // 0.00: the headers say the rest
+      return { text: format(w).replace(/^0/, ""), fill: weightFill(w), label: `${sounds[steps[i].symbol]} reads ${word[j] ?? END_SIGN}: ${format(w, 3)}` };
+    },
+  });
+  grid.node.classList.add("attn-alignment-map");
+  map.append(grid.node);
+
+  // The map of a new word comes in the frame after its picture: together they would hold up fast typing.
+  let frame = null;
+  const buildMap = () => {
+    frame = null;
+    grid.resize(steps.length, word.length + 1, steps.map((step) => sounds[step.symbol]), [...word, END_SIGN]);
+    grid.node.firstChild.style.setProperty("grid-template-columns", `2rem repeat(${word.length + 1}, 1.85rem)`);
+    grid.draw();
+  };
 
   const build = () => {
     word = model.get("word");
@@ -86,30 +122,12 @@ function render({ model, el }) {
     svg.style.setProperty("width", `min(100%, ${width * 1.15}px)`);
     svg.style.setProperty("min-width", `${width * 0.64}px`);
     // The lines of a step; a weight below a hundredth would not be seen
-    links = steps.map((step, i) => step.weights.flatMap((w, j) => (w < 0.01 ? [] : [shape("line", { x1: at(j, read.length), y1: 30, x2: at(i, steps.length), y2: 138, "stroke-width": 11 * w })])));
+    links = steps.map((step, i) => shape("path", { d: ribbons(step.weights, (j) => at(j, read.length), at(i, steps.length)) }));
     letters = read.map((letter, j) => shape("text", { x: at(j, read.length), y: 22, "text-anchor": "middle", class: "attn-alignment-letter", text: letter }));
     written = steps.map((step, i) => shape("text", { x: at(i, steps.length), y: 158, "text-anchor": "middle", class: "attn-alignment-sound", text: sounds[step.symbol] }));
-    svg.append(...links.flat(), ...letters, ...written);
+    svg.append(...links, ...letters, ...written);
     picture.replaceChildren(element("p", { class: "attn-alignment-title", id: title, text: "Letters above, sounds below: the thicker the line, the larger the weight" }), svg);
 
-    let pointed = false;
-    grid = resultGrid({
-      label: "Weights: a row for each sound, a column for each letter", rows: steps.length, columns: read.length, rowNames: steps.map((step) => sounds[step.symbol]), columnNames: read,
-      onPoint: (i, j) => {
-        if (!pointed && i === 0 && j === 0 && document.activeElement !== grid.cells[0][0]) return;
-        pointed = true;
-        stop();
-        put(model, { step: i + 1 });
-      },
-      show: (i, j) => {
-        const w = steps[i].weights[j];
-        return i < shown()
-          ? { text: w < 0.005 ? "" : format(w).replace(/^0/, ""), fill: weightFill(w), label: `${sounds[steps[i].symbol]} reads ${read[j]}: ${format(w, 3)}` }
-          : { text: "", fill: weightFill(0), label: "not written yet" };
-      },
-    });
-    grid.node.classList.add("attn-alignment-map");
-    map.replaceChildren(grid.node);
     place.input.max = steps.length;
   };
 
@@ -135,17 +153,20 @@ function render({ model, el }) {
   );
 
   const finish = follow(model, ["word", "step"], () => {
-    if (model.get("word") !== word) build();
+    if (model.get("word") !== word) {
+      build();
+      if (frame === null) frame = requestAnimationFrame(buildMap);
+    }
     const now = shown();
     const step = steps[now - 1];
-    links.forEach((row, i) => row.forEach((line) => {
-      line.setAttribute("class", `attn-alignment-link${i === now - 1 ? " attn-alignment-on" : ""}${i < now ? "" : " attn-alignment-later"}`);
-    }));
+    links.forEach((link, i) => {
+      link.setAttribute("class", `attn-alignment-link${i === now - 1 ? " attn-alignment-on" : ""}${i < now ? "" : " attn-alignment-later"}`);
+    });
     written.forEach((text, i) => {
       text.style.setProperty("visibility", i < now ? "visible" : "hidden");
       text.classList.toggle("attn-alignment-on", i === now - 1);
     });
-    grid.draw();
+    if (frame === null) grid.draw();
     best.draw();
     place.set(now);
     if (document.activeElement !== field) { field.value = word; tell(null); }
@@ -156,7 +177,7 @@ function render({ model, el }) {
     reading.textContent = `Step ${now} of ${steps.length}${before ? `, after ${before}` : ""}: it reads ${most.map(([w, j]) => `${read[j]} (${format(w)})`).join(", ")} and ${writes}, with probability ${format(step.probabilities[step.symbol], 3)}.`;
     say(reading.textContent);
   });
-  return () => { stop(); finish(); };
+  return () => { stop(); cancelAnimationFrame(frame); finish(); };
 }
 
 // The answer on the screen in Python

@@ -2,6 +2,7 @@
 import { choice, copyAsPython, element, explorer, follow, format, freshId, put, shape, slider } from "./kit.js";
 
 const CELL = 16;
+const SHADES = 32;
 
 // What a form reads at a step: the symbols with the largest weights
 function readings(answer, read, step) {
@@ -41,8 +42,13 @@ function render({ model, el }) {
       read.forEach((symbol, j) => svg.append(shape("text", { x: side + (j + 0.5) * CELL, y: 12, "text-anchor": "middle", text: symbol })));
       answer.weights.forEach((row, i) => {
         svg.append(shape("text", { x: side - 5, y: CELL * (i + 1) + 12, "text-anchor": "end", text: answer.written[i] }));
-        row.forEach((w, j) => { if (w >= 10) svg.append(shape("rect", { x: side + j * CELL + 0.5, y: CELL * (i + 1) + 0.5, width: CELL - 1, height: CELL - 1, class: "attn-alignments-cell", "fill-opacity": Math.sqrt(w / 1000) })); });
       });
+      // One outline for all cells of a shade: a browser takes several times as long over an element for each
+      const shades = Array.from({ length: SHADES + 1 }, () => "");
+      answer.weights.forEach((row, i) => row.forEach((w, j) => {
+        if (w >= 10) shades[Math.round(SHADES * Math.sqrt(w / 1000))] += `M${side + j * CELL + 0.5} ${CELL * (i + 1) + 0.5}h${CELL - 1}v${CELL - 1}h${1 - CELL}Z`;
+      }));
+      shades.forEach((d, k) => { if (d) svg.append(shape("path", { d, class: "attn-alignments-cell", "fill-opacity": k / SHADES })); });
       svg.addEventListener("pointermove", (event) => {
         const box = svg.getBoundingClientRect();
         const i = Math.floor((((event.clientY - box.top) / box.height) * height) / CELL) - 1;

@@ -213,39 +213,67 @@ export function copyAsPython(code) {
 
 // ---- Grids of results: one tab stop, arrow keys inside, hover and focus alike tell where a number comes from
 
-// `show(i, j)` gives { text, fill, note, label } of a cell: its text, its colors (see weightFill), a line below it, and
-// what a screen reader says. `onPoint(i, j)` is told the cell that is pointed at or focused; `onPress(i, j)`, if given,
-// makes cells buttons.
+// `show(i, j)` gives { text, fill, note, label } of a cell: its text, its colors (see weightFill; a browser is faster
+// without), a line below it, and what a screen reader says. `onPoint(i, j)` is told the cell that is pointed at or
+// focused; `onPress(i, j)`, if given, makes cells buttons. `resize` keeps the cells that stay, because a browser takes
+// longest over new ones; draw after it.
 export function resultGrid({ label, rows, columns, rowNames = null, columnNames = null, show, onPoint, onPress = null }) {
   const cells = [];
-  const places = new Map();
+  const shown = [];
+  const places = new WeakMap();
   const blank = element("td", { role: "gridcell", tabindex: -1, class: `attn-fill${onPress ? " attn-press" : ""}`, ...OWN_KEYS });
+  const body = element("tbody");
+  const head = columnNames && element("tr", { role: "row" }, rowNames ? element("td", { role: "gridcell" }) : null);
+  if (head) body.append(head);
+  const columnHeads = [];
+  const lines = []; // { row, name } of each row
   let at = [0, 0];
+
+  // Make a list of elements as long as `count`: the last ones go, new ones come after `last` or first in `row`.
+  const fit = (list, count, row, last, make) => {
+    while (list.length > count) list.pop().remove();
+    while (list.length < count) {
+      const one = make(list.length);
+      const before = list.at(-1) ?? last;
+      if (before) before.after(one); else row.prepend(one);
+      list.push(one);
+    }
+  };
+  const name = (heads, names) => heads.forEach((node, k) => { if (node.textContent !== names[k]) node.textContent = names[k]; });
+  const resize = (rowCount, columnCount, newRowNames = null, newColumnNames = null) => {
+    if (head) fit(columnHeads, columnCount, head, head.firstChild, () => element("th", { scope: "col", role: "columnheader" }));
+    while (lines.length > rowCount) { lines.pop().row.remove(); cells.pop(); shown.pop(); }
+    while (lines.length < rowCount) {
+      const rowHead = newRowNames && element("th", { scope: "row", role: "rowheader" });
+      lines.push({ row: element("tr", { role: "row" }, rowHead), rowHead });
+      body.append(lines.at(-1).row);
+      cells.push([]);
+      shown.push([]);
+    }
+    lines.forEach(({ row, rowHead }, i) => fit(cells[i], columnCount, row, rowHead, (j) => {
+      const cell = blank.cloneNode(false);
+      places.set(cell, [i, j]);
+      return cell;
+    }));
+    for (const row of shown) row.length = columnCount;
+    if (newRowNames) name(lines.map(({ rowHead }) => rowHead), newRowNames);
+    if (newColumnNames) name(columnHeads, newColumnNames);
+    stop(Math.min(at[0], rowCount - 1), Math.min(at[1], columnCount - 1));
+  };
+  // The one cell that Tab comes to
+  const stop = (i, j) => {
+    const before = cells[at[0]]?.[at[1]];
+    if (before) before.tabIndex = -1;
+    at = [i, j];
+    cells[i][j].tabIndex = 0;
+  };
+  resize(rows, columns, rowNames, columnNames);
+
   const move = (i, j) => {
-    cells[at[0]][at[1]].tabIndex = -1;
-    at = [Math.min(Math.max(i, 0), rows - 1), Math.min(Math.max(j, 0), columns - 1)];
-    cells[at[0]][at[1]].tabIndex = 0;
+    stop(Math.min(Math.max(i, 0), cells.length - 1), Math.min(Math.max(j, 0), cells[0].length - 1));
     cells[at[0]][at[1]].focus();
   };
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-  const body = element("tbody");
-  if (columnNames) {
-    const heads = columnNames.map((name) => element("th", { scope: "col", text: name, role: "columnheader" }));
-    body.append(element("tr", { role: "row" }, rowNames ? element("td", { role: "gridcell" }) : null, ...heads));
-  }
-  for (let i = 0; i < rows; i++) {
-    const row = element("tr", { role: "row" });
-    if (rowNames) row.append(element("th", { scope: "row", text: rowNames[i], role: "rowheader" }));
-    cells.push([]);
-    for (let j = 0; j < columns; j++) {
-      const cell = blank.cloneNode(false);
-      places.set(cell, [i, j]);
-      cells[i].push(cell);
-      row.append(cell);
-    }
-    body.append(row);
-  }
-  cells[0][0].tabIndex = 0;
   // On the whole table, because a listener on each cell would take most of the time that a grid needs.
   const on = (event, act) => body.addEventListener(event, (happened) => {
     const place = places.get(happened.target.closest("td"));
@@ -255,9 +283,7 @@ export function resultGrid({ label, rows, columns, rowNames = null, columnNames 
   const press = ([i, j]) => onPress && onPress(i, j);
   on("pointerover", point);
   on("focusin", (place) => {
-    cells[at[0]][at[1]].tabIndex = -1;
-    at = place;
-    cells[at[0]][at[1]].tabIndex = 0;
+    stop(...place);
     point(place);
   });
   on("click", (place) => { point(place); press(place); });
@@ -272,9 +298,8 @@ export function resultGrid({ label, rows, columns, rowNames = null, columnNames 
     }
   });
   const node = element("table", { class: "attn-grid", role: "grid", "aria-label": label }, body);
-  const shown = cells.map((row) => row.map(() => ""));
   const draw = () => {
-    for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) {
+    for (let i = 0; i < cells.length; i++) for (let j = 0; j < cells[0].length; j++) {
       const cell = cells[i][j];
       const looks = show(i, j);
       const key = JSON.stringify(looks);
@@ -284,23 +309,25 @@ export function resultGrid({ label, rows, columns, rowNames = null, columnNames 
       cell.replaceChildren(text);
       if (note !== null) cell.append(element("span", { class: "attn-note", text: note }));
       if (said !== null) cell.setAttribute("aria-label", said);
+      else cell.removeAttribute("aria-label");
       if (colors) paint(cell, colors);
+      else cell.removeAttribute("style");
     }
   };
   draw();
-  return { node, draw, cells };
+  return { node, draw, resize, cells, placeOf: (inner) => places.get(inner?.closest("td")) };
 }
 
 // ---- Colors: the same scales as the book's figures, each for light and dark pages; the style sheet picks one
 
-const WEIGHT_STOPS = [["#ffffff", "#bfd9ec", "#5aa3cf", "#0b5c94", "#06294a"], ["#15191f", "#1d3c57", "#2b6c9d", "#79bdec", "#e2f2ff"]];
-const SCORE_STOPS = [["#8c3b00", "#e9a876", "#ffffff", "#8fbfde", "#0b4f80"], ["#ffb98a", "#8f5021", "#15191f", "#235f89", "#9bd4ff"]];
+const channels = (color) => [1, 3, 5].map((k) => parseInt(color.slice(k, k + 2), 16));
+const WEIGHT_STOPS = [["#ffffff", "#bfd9ec", "#5aa3cf", "#0b5c94", "#06294a"], ["#15191f", "#1d3c57", "#2b6c9d", "#79bdec", "#e2f2ff"]].map((scale) => scale.map(channels));
+const SCORE_STOPS = [["#8c3b00", "#e9a876", "#ffffff", "#8fbfde", "#0b4f80"], ["#ffb98a", "#8f5021", "#15191f", "#235f89", "#9bd4ff"]].map((scale) => scale.map(channels));
 
 function mix(stops, t) {
   const place = Math.min(Math.max(t, 0), 1) * (stops.length - 1);
   const k = Math.min(Math.floor(place), stops.length - 2);
-  const channel = (color, c) => parseInt(color.slice(1 + 2 * c, 3 + 2 * c), 16);
-  return [0, 1, 2].map((c) => Math.round(channel(stops[k], c) + (place - k) * (channel(stops[k + 1], c) - channel(stops[k], c))));
+  return [0, 1, 2].map((c) => Math.round(stops[k][c] + (place - k) * (stops[k + 1][c] - stops[k][c])));
 }
 
 // Black or white: on any color one of them has a contrast of at least 4.5 to 1 (WCAG 2, relative luminance)

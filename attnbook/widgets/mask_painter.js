@@ -134,10 +134,9 @@ function render({ model, el }) {
       : `Query ${i} sees the keys ${spans(direct)}. ${after} its output can depend on ${spans(far)}: ${far.length} of ${model.get("n")} inputs.`;
   };
 
-  // ---- The grid, made again only when the number of tokens changes
-  let grid = null;
-  let counts = [];
-  let heading = null;
+  // ---- The grid
+  const counts = [];
+  const heading = element("span");
   const paintPairs = (pairs, open) => {
     const changed = pairs.filter(([i, j]) => now.mask[i][j] !== open);
     if (changed.length === 0) return;
@@ -166,71 +165,60 @@ function render({ model, el }) {
     counts[i].parentElement.classList.add("attn-mask-at");
     read();
   };
-  const made = new Map(); // grids by their number of tokens: making one takes longer than drawing it
-  const build = () => {
-    const n = model.get("n");
-    const names = range(n).map(String);
-    pointed = pointed && pointed.map((place) => Math.min(place, n - 1));
-    if (made.has(n)) {
-      ({ grid, heading, counts } = made.get(n));
-      grid.draw();
-      board.replaceChildren(grid.node);
-      return;
-    }
-    grid = resultGrid({
-      label: "Mask: a row for each query, a column for each key", rows: n, columns: n, rowNames: names, columnNames: names,
-      onPoint: point,
-      show: (i, j) => {
-        const open = now.mask[i][j];
-        const steps = now.needed[i][j];
-        const later = !open && steps <= model.get("layers");
-        const label = open ? "open" : `closed${!later ? "" : steps === 0 ? ", its own input" : `, heard of after ${steps} layers`}`;
-        return { text: open ? "1" : later ? `${steps}` : "", fill: open || later ? stepFill(open, steps) : weightFill(0), label: `query ${i}, key ${j}: ${label}` };
-      },
-    });
-    grid.node.classList.add("attn-mask-grid");
+  const names = (n) => range(n).map(String);
+  const grid = resultGrid({
+    label: "Mask: a row for each query, a column for each key", rows: 1, columns: 1, rowNames: names(1), columnNames: names(1),
+    onPoint: point,
+    show: (i, j) => {
+      const open = now.mask[i][j];
+      const steps = now.needed[i][j];
+      const later = !open && steps <= model.get("layers");
+      const label = open ? "open" : `closed${!later ? "" : steps === 0 ? ", its own input" : `, heard of after ${steps} layers`}`;
+      return { text: open ? "1" : later ? `${steps}` : "", fill: open || later ? stepFill(open, steps) : null, label: `query ${i}, key ${j}: ${label}` };
+    },
+  });
+  grid.node.classList.add("attn-mask-grid");
+  grid.node.querySelector("tr").append(element("th", { scope: "col", role: "columnheader", class: "attn-mask-count" }, "now →", element("br"), heading));
+  board.append(grid.node);
+  const size = (n) => {
+    if (counts.length === n) return;
+    grid.resize(n, n, names(n), names(n));
+    grid.node.firstChild.style.setProperty("grid-template-columns", `1.4rem repeat(${n}, minmax(0, 1fr)) 3rem`);
     grid.node.classList.toggle("attn-mask-many", n > 12);
-    grid.node.style.setProperty("--n", n);
-    const rows = [...grid.node.querySelectorAll("tr")];
-    heading = element("span");
-    rows[0].append(element("th", { scope: "col", role: "columnheader", class: "attn-mask-count" }, "now →", element("br"), heading));
-    counts = rows.slice(1).map((row) => {
-      const count = element("td", { role: "gridcell", class: "attn-mask-count" });
-      row.append(count);
-      return count;
-    });
-    const at = new Map(grid.cells.flatMap((row, i) => row.map((cell, j) => [cell, [i, j]])));
-    const pair = (event) => at.get(grid.node.getRootNode().elementFromPoint(event.clientX, event.clientY)?.closest("td"));
-    let brush = null;
-    let last = null;
-    grid.node.addEventListener("pointerdown", (event) => {
-      const hit = pair(event);
-      if (!hit || event.button !== 0) return;
-      brush = !now.mask[hit[0]][hit[1]];
-      event.target.releasePointerCapture?.(event.pointerId);
-      last = hit;
-      paintPairs([hit], brush);
-    });
-    grid.node.addEventListener("pointermove", (event) => {
-      if (event.buttons === 0) brush = null; // released outside of the grid
-      const hit = brush === null ? null : pair(event);
-      if (!hit) return;
-      paintPairs(stroke(last ?? hit, hit), brush);
-      last = hit;
-      point(...hit);
-    });
-    for (const name of ["pointerup", "pointercancel"]) grid.node.addEventListener(name, () => { brush = null; });
-    grid.node.addEventListener("pointerleave", () => { last = null; });
-    grid.node.addEventListener("keydown", (event) => {
-      const hit = at.get(event.target);
-      if (!hit || (event.key !== " " && event.key !== "Enter")) return;
-      event.preventDefault();
-      paintPairs([hit], !now.mask[hit[0]][hit[1]]);
-    });
-    board.replaceChildren(grid.node);
-    made.set(n, { grid, heading, counts });
+    counts.length = Math.min(counts.length, n);
+    for (let i = counts.length; i < n; i++) {
+      counts.push(element("td", { role: "gridcell", class: "attn-mask-count" }));
+      grid.cells[i][0].parentElement.append(counts[i]);
+    }
+    pointed = pointed && pointed.map((place) => Math.min(place, n - 1));
   };
-  build();
+  const pair = (event) => grid.placeOf(grid.node.getRootNode().elementFromPoint(event.clientX, event.clientY));
+  let brush = null;
+  let last = null;
+  grid.node.addEventListener("pointerdown", (event) => {
+    const hit = pair(event);
+    if (!hit || event.button !== 0) return;
+    brush = !now.mask[hit[0]][hit[1]];
+    event.target.releasePointerCapture?.(event.pointerId);
+    last = hit;
+    paintPairs([hit], brush);
+  });
+  grid.node.addEventListener("pointermove", (event) => {
+    if (event.buttons === 0) brush = null; // released outside of the grid
+    const hit = brush === null ? null : pair(event);
+    if (!hit) return;
+    paintPairs(stroke(last ?? hit, hit), brush);
+    last = hit;
+    point(...hit);
+  });
+  for (const name of ["pointerup", "pointercancel"]) grid.node.addEventListener(name, () => { brush = null; });
+  grid.node.addEventListener("pointerleave", () => { last = null; });
+  grid.node.addEventListener("keydown", (event) => {
+    const hit = grid.placeOf(event.target);
+    if (!hit || (event.key !== " " && event.key !== "Enter")) return;
+    event.preventDefault();
+    paintPairs([hit], !now.mask[hit[0]][hit[1]]);
+  });
 
   root.append(
     element("div", { class: "attn-row attn-mask-columns" },
@@ -249,8 +237,8 @@ function render({ model, el }) {
   return follow(model, ["n", "layers", "causal", "padded", "parts", "half_width", "stride", "n_global", "block_size", "n_random", "seed", "orders", "painted"], () => {
     now = look(model);
     const n = model.get("n");
-    if (grid.cells.length !== n) build();
-    else grid.draw();
+    size(n);
+    grid.draw();
     drawRows();
     for (const [name, one] of Object.entries(sliders)) one.set(model.get(name));
     for (const [name, one] of Object.entries(switches)) one.set(model.get("parts").includes(name));
