@@ -1,0 +1,1 @@
+"""The exercises of each chapter, as data: one module a chapter."""

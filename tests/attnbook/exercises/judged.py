@@ -1,0 +1,19 @@
+"""Mutants that pass because they are right: for each exercise, what was changed, and why that is the same function."""
+
+LAST_OF_TWO = "the tensor has two axes, so axis 1 is axis -1"
+
+EQUIVALENT = {
+    "look-at-all": {"-1: USub dropped": LAST_OF_TWO},
+    "softmax": {"-1: USub dropped": LAST_OF_TWO},
+    "distance-by-dots": {"-1: USub dropped": LAST_OF_TWO},
+    "sinusoidal-table": {"torch.zeros(n, d): zeros -> ones": "every column is written over"},
+    "context-vector": {"-1: USub dropped": LAST_OF_TWO, "0: 0 - 1": "the axis has one place, so 0 is -1"},
+    "masked-weights": {
+        "0.0: 0.0 + 1": "empty rows are set to 0 afterwards: only gradients tell, and none are asked for",
+        "0.0: 0.0 - 1": "empty rows are set to 0 afterwards: only gradients tell, and none are asked for",
+        "closed.masked_fill(nothing, 0.0): .masked_fill() dropped": "the same",
+    },
+    "local-weights": {"-1: USub dropped": LAST_OF_TWO},
+    "masked-loss": {"0: 0 - 1": "the axis has one place, so 0 is -1"},
+    "rotary": {"-2: USub dropped": "the stack has four axes, so axis 2 is axis -2"},
+}
