@@ -70,10 +70,11 @@ def _examined(exercise: FunctionExercise, attempt: Callable, hint: Callable[[], 
         return Report(
             exercise.name, exercise.title, passed=True, sections=(("", f"Right on all {len(outcomes)} inputs.", False),)
         )
-    if all(isinstance(one, str) for one in outcomes) and outcomes[0] != "Unreadable":
-        return _first_error(exercise, attempt, hint)
-
     known = recognized(exercise, outcomes)
+    errors = [k for k, one in enumerate(outcomes) if isinstance(one, str) and one != "Unreadable"]
+    if not known and 2 * len(errors) >= len(outcomes):
+        return _first_error(exercise, attempt, inputs_of(exercise)[errors[0]], hint)
+
     names = tuple(one.name for one in known)
     sections = []
     if broken is not None:
@@ -142,8 +143,7 @@ def _error_report(exercise: FunctionExercise, stopped: AttemptError, inputs: Map
     )
 
 
-def _first_error(exercise: FunctionExercise, attempt: Callable, hint: Callable) -> Report:
-    inputs = inputs_of(exercise)[0]
+def _first_error(exercise: FunctionExercise, attempt: Callable, inputs: Mapping, hint: Callable) -> Report:
     try:
         call(attempt, inputs)
     except AttemptError as error:
