@@ -23,6 +23,22 @@ from attnbook.exercises.running import AttemptError, call
 from attnbook.exercises.values import Unreadable, like, plain, show
 
 TRIES = 200  # for a smaller counterexample
+# What a report calls the sizes and options of cases, where their names do not say it
+SAID = {
+    "more": "m − n",
+    "spread": "the spread of the numbers",
+    "share": "the share of open pairs",
+    "offset": "the number added to all",
+    "sharp": "the spread of the scores",
+    "old": "the number of old tokens",
+    "start": "the first position",
+    "step": "the step",
+    "group": "the number of query heads for a key head",
+    "kv_heads": "the number of key heads",
+    "log_heads": "the logarithm of the number of heads",
+    "padded": "padding",
+    "zero": "a vector of zeros",
+}
 
 
 def check_function(exercise: FunctionExercise, attempt: object, hint: Callable[[], str | None]) -> Report:
@@ -80,11 +96,11 @@ def _examined(exercise: FunctionExercise, attempt: Callable, hint: Callable[[], 
     if broken is not None:
         sections.append(("The property it breaks", f"{broken.sentence} Here {seen}.", False))
     if known:
-        label = "The mistake" if len(known) == 1 else "Two mistakes"
-        sections += [(label if one is known[0] else "And", f"{one.name}. {one.why}", False) for one in known]
+        label = "The mistake" if len(known) == 1 else "One of two mistakes"
+        sections += [(f"{label}, {one.name}", one.why, False) for one in known]
     elif wrong and (found := general(exercise, attempt, outcomes)):
         names = (found[0],)
-        sections.append(("The mistake", f"{found[0]}. {found[1]}", False))
+        sections.append((f"The mistake, {found[0]}", found[1], False))
     example = None
     if wrong:
         example = smallest_counterexample(exercise, attempt, wrong[0])
@@ -131,7 +147,7 @@ def _broken_property(exercise: FunctionExercise, attempt: Callable) -> tuple[Pro
 
 def _error_report(exercise: FunctionExercise, stopped: AttemptError, inputs: Mapping, hint: Callable) -> Report:
     name, text = error_name(stopped.error)
-    sections = [("The mistake", f"{name}. {text}", False)]
+    sections = [(f"The mistake, {name}", text, False)]
     if stopped.line:
         sections.append(("In your function", f"line {stopped.line}: {stopped.text}", True))
     next_hint = hint()
@@ -200,10 +216,12 @@ def _where_wrong(cases: Sequence[Mapping], wrong: Sequence[int]) -> str:
         bad, good = ({cases[k].get(name) for k in some} for some in (wrong, right))
         if bad & good:
             continue
-        if all(isinstance(x, int) and not isinstance(x, bool) for x in bad | good) and min(bad) > max(good):
-            return f"Right where {name} is {max(good)} or less, wrong where it is more."
-        if len(bad) == 1:
-            return f"Wrong only where {name} is {bad.pop()}."
+        said = SAID.get(name, name)
+        if all(isinstance(x, int | float) and not isinstance(x, bool) for x in bad | good) and min(bad) > max(good):
+            least = f"{max(good):g}" if len(good) == 1 else f"{max(good):g} or less"
+            return f"Right where {said} is {least}, wrong where it is more."
+        if len(bad) == 1 and isinstance(only := bad.pop(), int | float) and not isinstance(only, bool):
+            return f"Wrong only where {said} is {only:g}."
     return ""
 
 
@@ -230,7 +248,7 @@ def check_number(exercise: NumberExercise, attempt: object, hint: Callable[[], s
         return Report(exercise.name, exercise.title, passed=True, sections=(("", f"{show(attempt)} is right.", False),))
     known = [one for one in exercise.mistakes if near(given, plain(one.number()).double())]
     sections = [("Your answer", show(plain(attempt)), False)]
-    sections += [("The mistake", f"{one.name}. {one.why}", False) for one in known[:1]]
+    sections += [(f"The mistake, {one.name}", one.why, False) for one in known[:1]]
     next_hint = hint()
     if next_hint:
         sections.append(("Hint", next_hint, False))

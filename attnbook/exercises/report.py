@@ -1,5 +1,6 @@
 """What a check found, shown as text anywhere and as a box in a notebook."""
 
+import re
 from dataclasses import dataclass, field
 from html import escape
 
@@ -51,7 +52,7 @@ class Report:
             if is_code:
                 lines += [f"{heading}:", *(f"    {line}" for line in text.splitlines())]
             else:
-                lines.append(f"{heading}: {text}" if heading else text)
+                lines.append(f"{heading.rstrip('.')}: {text}" if heading else text)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -61,8 +62,8 @@ class Report:
         box = f"border-left: 4px solid {color}; padding: 0.3em 0.8em"
         parts = [f"<strong>{sign} {self.verdict}: {escape(self.title)}</strong>"]
         for heading, text, is_code in self.sections:
-            title = f"<em>{escape(heading)}.</em> " if heading else ""
-            body = f'<pre style="margin: 0.2em 0">{escape(text)}</pre>' if is_code else escape(text)
+            title = f"<strong>{escape(heading.rstrip('.'))}.</strong> " if heading else ""
+            body = f'<pre style="margin: 0.2em 0">{escape(text)}</pre>' if is_code else _inline(text)
             parts.append(f'<div style="margin-top: 0.4em">{title}{body}</div>')
         return f'<div class="exercise-report exercise-{kind}" style="{box}">{"".join(parts)}</div>'
 
@@ -82,6 +83,12 @@ class Report:
     def _ipython_display_(self) -> None:
         if self._shown_in != [_cell()]:
             self.show()
+
+
+def _inline(text: str) -> str:
+    """Text as HTML; `code` and *stress*, as in hints, are kept."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"(?<![\w*])\*(\w[^*<]*)\*(?![\w*])", r"<em>\1</em>", text)
 
 
 def _cell() -> int | None:

@@ -151,7 +151,7 @@ def test_right_in_one_size_only():
     def attempt(x):
         return (x @ x.mT / math.sqrt(x.shape[-1])).softmax(-1)[:1].expand(x.shape[0], -1, -1)
 
-    assert "Right where batch is 1 or less" in str(examine("weights-for-many", attempt))
+    assert "Right where batch is 1, wrong where it is more" in str(examine("weights-for-many", attempt))
 
 
 WEIRD = [
