@@ -80,21 +80,22 @@ def _distance(before: Tensor | tuple, after: Tensor | tuple) -> str:
     return show((before.double() - after.double()).abs().max().item(), 2)
 
 
-def _flipped(inputs: dict, names: tuple[str, ...]) -> dict:
-    return {**inputs, **{name: inputs[name].flip(-2) for name in names}}
-
-
-def any_order(*names: str) -> Property:
+def any_order(*names: str, part: int | None = None) -> Property:
     """Keys and values in another order, together: the output stays."""
+
+    def change(inputs: dict) -> dict:
+        return {**inputs, **{name: inputs[name].flip(-2) for name in names}}
+
     return unchanged(
         "permutation",
         "The order of the keys does not matter, as long as values follow their keys.",
-        lambda inputs: _flipped(inputs, names),
+        change,
         f"{' and '.join(names)} were put in another order",
+        lambda result, inputs: _part(result, part),
     )
 
 
-def no_leak(*names: str, part: int | None = None, offset: int = 0) -> Property:
+def no_leak(*names: str, part: int | None = None) -> Property:
     """Causal: the last row of `names` changes, and no output but the last may move."""
 
     def change(inputs: dict) -> dict | None:
@@ -112,31 +113,6 @@ def no_leak(*names: str, part: int | None = None, offset: int = 0) -> Property:
         change,
         "the last token was changed",
         lambda result, inputs: _part(result, part)[..., :-1, :],
-    )
-
-
-def hidden_keys_do_not_matter(
-    key: str, value: str, hidden: Callable[[dict], Tensor], part: int | None = None
-) -> Property:
-    """What is masked for all queries changes, and nothing moves. `hidden(inputs)`: True for each such key, (..., m)."""
-
-    def change(inputs: dict) -> dict | None:
-        closed = hidden(inputs)
-        if closed is None or not closed.any():
-            return None
-        spot = closed[..., None]
-        return {
-            **inputs,
-            key: torch.where(spot, inputs[key] + 2.0, inputs[key]),
-            value: torch.where(spot, inputs[value] - 5.0, inputs[value]),
-        }
-
-    return unchanged(
-        "padding",
-        "What is masked has no effect.",
-        change,
-        "masked keys and values were changed",
-        lambda result, inputs: _part(result, part),
     )
 
 

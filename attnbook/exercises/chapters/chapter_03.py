@@ -63,6 +63,7 @@ and `value` `(batch, m, d_v)`. Return two tensors: the output, `(batch, n, d_v)`
         properties.rows_sum_to_one(1),
         properties.not_negative(1),
         properties.inside_hull(part=0),
+        properties.any_order("key", "value", part=0),
     ),
     mistakes=(
         Mistake(

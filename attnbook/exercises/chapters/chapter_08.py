@@ -258,6 +258,7 @@ use key head 0, heads 2 and 3 key head 1. No mask. Return the output, `(batch, h
     ),
     properties=(
         properties.finite(),
+        properties.any_order("key", "value"),
         properties.equal_to(
             "grouped = repeated",
             "Each query head gives what it gives alone with the key head of its group.",
