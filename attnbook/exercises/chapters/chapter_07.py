@@ -420,4 +420,38 @@ SYMMETRY = ChoiceExercise(
     ),
 )
 
-EXERCISES = (SELF_ATTENTION, PARAMETERS, SYMMETRY, ORDER, CAUSAL)
+LINES = ChoiceExercise(
+    name="read-the-lines",
+    chapter=7,
+    title="Read the first picture",
+    level="Warm-up",
+    minutes=3,
+    statement="""
+Look at the chapter's first figure, where lines join six words with the same six words. The line from *freight* to
+*late* is wide. What does that line, by itself, show?
+""",
+    hints=("A line is one weight: one query on the left, one key on the right.",),
+    choices=(
+        Choice(
+            "The value of late is a large part of what freight gets back.",
+            "That is what a weight is: a share in the average of one query. The line says nothing of the other direction.",
+            right=True,
+        ),
+        Choice(
+            "Freight and late look for each other equally hard.",
+            "The line from late to freight is another weight, in another row. Here it is wide too, but it need not be: "
+            "the scores have two projections, and each row is divided by its own sum.",
+        ),
+        Choice(
+            "The model has understood that the two words rhyme.",
+            "The model was trained on such a question and answers it well, so it may. One wide line could have other "
+            "causes: take the pair away and measure, before you believe it.",
+        ),
+        Choice(
+            "Freight and late are spelled alike.",
+            "They are not: freight ends in ght and late in te. The picture shows weights, not what they are due to.",
+        ),
+    ),
+)
+
+EXERCISES = (LINES, SELF_ATTENTION, PARAMETERS, SYMMETRY, ORDER, CAUSAL)
