@@ -434,7 +434,8 @@ Look at the chapter's first figure, where lines join six words with the same six
     choices=(
         Choice(
             "The value of late is a large part of what freight gets back.",
-            "That is what a weight is: a share in the average of one query. The line says nothing of the other direction.",
+            "That is what a weight is: a share in the average of one query. The line says nothing of the "
+            "other direction.",
             right=True,
         ),
         Choice(
