@@ -1,4 +1,4 @@
-"""The directive `exercise-table`: for teachers, every checked exercise of the package with the mistakes that it names."""
+"""The directive `exercise-table`: for teachers, every checked exercise with the mistakes that it names."""
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -35,8 +35,9 @@ class ExerciseTable(SphinxDirective):
             by_chapter.setdefault(exercise.chapter, []).append(exercise)
         found = all_exercises().values()
         code = [one for one in found if isinstance(one, FunctionExercise)]
+        total = sum(len(mistakes(one)) for one in found)
         summary = (
-            f"{len(found)} exercises, {len(code)} of them code, with {sum(len(mistakes(one)) for one in found)} mistakes "
+            f"{len(found)} exercises, {len(code)} of them code, with {total} mistakes "
             f"that have a name: {sum(len(one.mistakes) for one in code)} in code, the others in numbers and choices."
         )
         return [nodes.paragraph("", summary), *(self.chapter(*one) for one in by_chapter.items())]

@@ -291,7 +291,7 @@ BATCHED = FunctionExercise(
     minutes=10,
     statement="""
 The listing gives the weights of `n` tokens that ask each other, and it was tested on one sentence, shape `(n, d)`.
-Now `x` has the shape `(batch, n, d)`. Mend the listing for batches; two things in it are wrong for them.
+Now `x` has the shape `(batch, n, d)`. Mend the listing for batches.
 """,
     given="""
 def self_attention_weights(x):
