@@ -1,4 +1,4 @@
-"""The vision Transformer against that of the transformers library, with the same weights; patches against a convolution."""
+"""The vision Transformer against that of the transformers library, with the same weights; patches, a convolution."""
 
 import pytest
 import torch
