@@ -221,6 +221,11 @@ work too: in single precision $e^{89}$ is already infinite.
             "number. Take the largest score of the row off first.",
         ),
         Mistake(
+            "columns for rows",
+            (("amax(dim=-1", "amax(dim=-2"), ("exps.sum(dim=-1", "exps.sum(dim=-2")),
+            "This is the softmax of each column. A row holds the keys of one query, and it is the row that must sum to 1.",
+        ),
+        Mistake(
             "the sum over the columns",
             (("exps.sum(dim=-1, keepdim=True)", "exps.sum(dim=-2, keepdim=True)"),),
             "Columns sum to 1 here. A row holds the keys of one query, and it is the row that must.",
