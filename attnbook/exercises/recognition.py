@@ -54,16 +54,24 @@ def mistaken(exercise: FunctionExercise, mistakes: tuple[Mistake, ...]) -> tuple
 def recognized(exercise: FunctionExercise, outcomes: Sequence[Outcome]) -> tuple[Mistake, ...]:
     """The known mistake, or the two, that give the same results on every case; empty if none does.
 
-    Results must be there to compare: errors alone, alike in their type, prove nothing.
+    Results must be there to compare: errors alone, alike in their type, prove nothing. For two mistakes at least half
+    of the results must be finite, since many pairs end in the same NaN.
     """
     if not any(isinstance(one, Tensor | tuple) for one in outcomes):
         return ()
-    for count in (1, 2):
+    telling = 2 * sum(map(_finite, outcomes)) >= len(outcomes)
+    for count in (1, 2) if telling else (1,):
         for mistakes in combinations(exercise.mistakes, count):
             known = mistaken(exercise, mistakes)
             if known is not None and all(map(agree, outcomes, known)):
                 return mistakes
     return ()
+
+
+def _finite(one: Outcome) -> bool:
+    if isinstance(one, tuple):
+        return all(map(_finite, one))
+    return isinstance(one, Tensor) and bool(torch.isfinite(one.double()).all())
 
 
 def general(exercise: FunctionExercise, function: object, outcomes: Sequence[Outcome]) -> tuple[str, str] | None:

@@ -223,7 +223,8 @@ work too: in single precision $e^{89}$ is already infinite.
         Mistake(
             "columns for rows",
             (("amax(dim=-1", "amax(dim=-2"), ("exps.sum(dim=-1", "exps.sum(dim=-2")),
-            "This is the softmax of each column. A row holds the keys of one query, and it is the row that must sum to 1.",
+            "This is the softmax of each column. A row holds the keys of one query, and it is the row that "
+            "must sum to 1.",
         ),
         Mistake(
             "the sum over the columns",
