@@ -188,10 +188,10 @@ NOTHING = FunctionExercise(
     level="Challenge",
     minutes=20,
     statement="""
-A softmax always answers, even if no key fits. The listing adds an entry that stands for *nothing found*: its score
-is always `floor`, and its value is a vector of zeros. `query` is `(n, d)`, `key` `(m, d)`, `value` `(m, d_v)`;
-scores are plain dot products, and the result is `(n, d_v)`. The listing gives the plain look-up instead. Why? Mend
-it.
+A softmax always answers, even if no key fits. The listing should add one more entry, which stands for *nothing
+found*: its score is always `floor` and its value a vector of zeros, so that a query that fits no key gets nearly
+0. `query` is `(n, d)`, `key` `(m, d)`, `value` `(m, d_v)`; scores are plain dot products, and the result is `(n,
+d_v)`. In the listing, the weights of the keys still sum to 1 for every query. Mend it.
 """,
     given="""
 def lookup_or_nothing(query, key, value, floor):
