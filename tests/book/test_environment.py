@@ -8,6 +8,7 @@ import yaml
 
 CONDA_NAMES = {"pytorch": "torch"}
 ONLY_CONDA = {"jupyterlab", "pip"}
+READERS = {"models", "libraries"}  # extras for readers, in Colab too: floors
 
 
 @pytest.fixture
@@ -34,13 +35,22 @@ def test_the_package_itself_is_installed_from_the_checkout(conda):
 
 def test_floors_only(project):
     """An upper bound, or an exact pin, would make Colab replace what it has."""
-    assert all(re.fullmatch(r"[a-z]+>=[\d.]+", entry) for entry in project["dependencies"])
+    assert all(re.fullmatch(r"[a-z-]+>=[\d.]+", entry) for entry in project["dependencies"])
 
 
 def test_tools_are_pinned(project):
-    pins = [entry for extra in project["optional-dependencies"].values() for entry in extra]
-    assert pins
-    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", entry) for entry in pins)
+    extras = project["optional-dependencies"]
+    assert set(extras) == READERS | {"book", "test"}
+    for name, entries in extras.items():
+        relation = ">=" if name in READERS else "=="
+        assert entries and all(re.fullmatch(rf"[a-z0-9-]+{relation}[\w.]+", entry) for entry in entries)
+
+
+def test_readers_extras_are_tested(project):
+    """What a reader may install for some chapters is installed, pinned, where the tests run."""
+    extras = project["optional-dependencies"]
+    pinned = {entry.split("==")[0] for entry in extras["test"]}
+    assert {entry.split(">=")[0] for name in READERS for entry in extras[name]} <= pinned
 
 
 def test_jupyter_book_is_the_one_that_reads_config_yml(project):

@@ -54,6 +54,12 @@ def test_a_sound_notebook_has_no_problem(tmp_path):
     assert found(sound(), tmp_path) == []
 
 
+def test_the_install_cell_may_ask_for_more(tmp_path):
+    cells = sound()
+    cells[1]["source"] = bootstrap(repository(), "[models]", "weights-a weights-b")
+    assert found(cells, tmp_path) == []
+
+
 def change(cell, **values):
     def apply(cells):
         cells[cell].update(values)
