@@ -239,6 +239,16 @@ def look(text):
             (("return shares @ text", "return text + shares @ text"),),
             "The average was added to the text. That comes in chapter 10, as a residual connection.",
         ),
+        Mistake(
+            "softmax over the queries, then the rows divided",
+            (
+                (
+                    "shares = similarity.softmax(dim=-1)",
+                    "shares = similarity.softmax(dim=0)\n    shares = shares / shares.sum(dim=-1, keepdim=True)",
+                ),
+            ),
+            "The rows sum to 1 again, but they are not the shares of a softmax along the row.",
+        ),
     ),
 )
 

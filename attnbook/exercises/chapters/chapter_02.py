@@ -296,6 +296,16 @@ def lookup_or_nothing(query, key, value, floor):
             ),
             "There is one extra entry, not one for each key.",
         ),
+        Mistake(
+            "the largest score taken off, not from the floor",
+            (
+                (
+                    "scores = query @ key.mT",
+                    "scores = query @ key.mT\n    scores = scores - scores.amax(dim=1, keepdim=True)",
+                ),
+            ),
+            "Taking a row's largest score off changes nothing, if it is taken off the floor too.",
+        ),
     ),
 )
 
@@ -398,6 +408,11 @@ m)`, without making the differences: from dot products and squared lengths.
                 ),
             ),
             "This is half the distance with a minus, not half its square.",
+        ),
+        Mistake(
+            "the factor 2 forgotten",
+            (("return dots -", "return dots / 2 -"),),
+            "(q − k)² has 2 q·k. Half of it is q·k, not half of q·k.",
         ),
     ),
 )

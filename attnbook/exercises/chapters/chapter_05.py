@@ -344,6 +344,11 @@ autograd is needed: the weights alone determine it.
             (("own - pairs", "torch.eye(weights.shape[-1]) - weights[:, None, :].expand_as(own)"),),
             "This is the derivative of log α. The derivative of α has a factor α_a more.",
         ),
+        Mistake(
+            "the square taken twice",
+            (("torch.diag_embed(weights)", "torch.diag_embed(weights * (1 - weights))"),),
+            "The outer product takes α² off the diagonal already: put α there, not α − α².",
+        ),
     ),
 )
 

@@ -133,6 +133,14 @@ def additive_scores(query, key, W_q, W_k, v):
             (("features.tanh() @ v", "(features.sum(dim=2, keepdim=True).expand_as(features).tanh()) @ v"),),
             "The keys were added up before the tanh: each pair has features of its own.",
         ),
+        Mistake(
+            "reshaped, not transposed",
+            (
+                ("asked[:, :, None, :] + offered[:, None, :, :]", "asked[:, None, :, :] + offered[:, :, None, :]"),
+                ("features.tanh() @ v", "(features.tanh() @ v).reshape(len(query), query.shape[1], key.shape[1])"),
+            ),
+            "The table has a row for each key, and reshape does not exchange rows and columns.",
+        ),
     ),
 )
 

@@ -488,6 +488,14 @@ def alibi_bias(n_heads, n, m):
             (("key_position = torch.arange(m)[None, :]", "key_position = torch.arange(m).flip(0)[None, :]"),),
             "Key 0 is the oldest, not the newest.",
         ),
+        Mistake(
+            "the keys moved, not the queries",
+            (
+                ("torch.arange(m - n, m)", "torch.arange(n)"),
+                ("torch.arange(m)[None, :]", "torch.arange(m - n, 2 * m - n)[None, :]"),
+            ),
+            "The m − n earlier positions belong to the keys: it is the queries that stand m − n places later.",
+        ),
     ),
 )
 

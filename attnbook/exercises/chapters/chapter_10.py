@@ -387,6 +387,11 @@ at step $t = 1, 2, \dots$ with $w$ warm-up steps. All three arguments are whole 
             (("falling = step**-0.5", "falling = warmup**-0.5"),),
             "After the warm-up the rate must fall.",
         ),
+        Mistake(
+            "a power before a division",
+            (("warmup**-1.5", "warmup**-3 / 2"),),
+            "w**-3 / 2 is half of w^(−3). The power −3/2 needs brackets, or −1.5.",
+        ),
     ),
 )
 
