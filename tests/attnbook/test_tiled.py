@@ -1,4 +1,4 @@
-"""Tiled attention means what the definition means, in every case and for all sizes of tile; parts merge to the whole."""
+"""Tiled attention means what the definition means, in every case and for any size of tile; parts merge to the whole."""
 
 import math
 import subprocess
