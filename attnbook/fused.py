@@ -64,9 +64,12 @@ def scaled_dot_product_attention(
         return attention(query, key, value, score=lambda q, k: dot(q, k) * scale, mask=mask, bias=bias)[0].to(dtype)
 
     attend, nothing_allowed = _combine(mask, bias)
-    if key.shape[-3:-2] != value.shape[-3:-2]:  # the kernel shares heads only where key and value have the same number
+    # The kernels share heads only where key and value have the same number, on GPUs only in half precision.
+    if key.shape[-3:-2] != value.shape[-3:-2] or (query.is_cuda and query.dtype.itemsize > 2):
         key, value = share_heads(query, key, value)
     q, k, v, attend = _four_axes(query, key, value, attend)
+    if attend is not None and attend.is_cuda:  # a last axis that broadcasts is refused there
+        attend = attend.expand(*attend.shape[:-1], m).contiguous()
     output = F.scaled_dot_product_attention(
         q, k, v, attn_mask=attend, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
     ).reshape(*leading, n, d_v)
