@@ -1,29 +1,22 @@
 """A GPT-type model: the encoder's layers with a causal mask, which predict each next token from those before it."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnbook._validation import check_size
-from attnbook.cache import Cache, KeyValueCache
+from attnbook.cache import Cache
 from attnbook.positions import LearnedPositions
-from attnbook.transformer.decoding import evaluating
 from attnbook.transformer.encoder import Encoder
+from attnbook.transformer.generation import DecoderOnly
 from attnbook.transformer.initialization import start_small
 
 Tokens = Int[Tensor, "batch n"]
 Weights = list[Float[Tensor, "batch n_heads n _"]] | None
 
 
-def most_probable(logits: Float[Tensor, "batch vocabulary"]) -> Int[Tensor, " batch"]:
-    """The greedy choice."""
-    return logits.argmax(dim=-1)
-
-
-class Gpt(nn.Module):
+class Gpt(DecoderOnly):
     """Token + position vectors, pre-norm layers with causal self-attention and GELU, logits from the token embedding.
 
     There is no memory and so no cross-attention: what the decoder-only model continues and what it writes are one
@@ -45,6 +38,7 @@ class Gpt(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.n_layers = n_layers
         self.tokens = nn.Embedding(vocabulary_size, d_model)
         self.positions = LearnedPositions(max_length, d_model)
         self.dropout = nn.Dropout(dropout)
@@ -70,25 +64,3 @@ class Gpt(nn.Module):
         x = self.dropout(self.tokens(tokens) + self.positions(tokens.shape[1], start))
         x, weights = self.layers(x, causal=True, need_weights=need_weights, caches=caches)
         return x @ self.tokens.weight.T, weights
-
-    def generate(
-        self,
-        tokens: Tokens,
-        *,
-        steps: int,
-        choose: Callable[[Float[Tensor, "batch vocabulary"]], Int[Tensor, " batch"]] = most_probable,
-    ) -> Int[Tensor, "batch longer"]:
-        """The tokens (of equal length, no padding) and `steps` more, each chosen from the logits and then read back.
-
-        Shapes: tokens (batch, n) -> (batch, n + steps). The prompt is read once; then each step computes one position.
-        Raises: TypeError or ValueError for steps below 1 or more tokens than max_length.
-        """
-        check_size("steps", steps, least=1)
-        caches = [KeyValueCache(tokens.shape[1] + steps) for _ in self.layers.layers]
-        with evaluating(self):
-            new = tokens
-            for _ in range(steps):
-                logits, _ = self(new, caches=caches)
-                new = choose(logits[:, -1]).unsqueeze(1)
-                tokens = torch.cat([tokens, new], dim=1)
-        return tokens
