@@ -1,9 +1,9 @@
 """Sparse attention without the full table of scores: each block of queries meets only the keys that it may see.
 
 A pattern is a list of pieces: some queries, the keys to fetch for them, and which of these pairs are allowed. The
-pieces are computed one after the other by the fused kernel, and once more backward, so that memory grows with n and not
-with n m. Each form equals attention under its mask in `attnbook.masks`, and like there, with fewer queries than keys
-the queries are the last positions.
+pieces are computed one after the other by PyTorch's fused kernel, and once more backward, so that memory grows with n
+and not with n m. Each form equals attention under its mask in `attnbook.masks`, and like there, with fewer queries than
+keys the queries are the last positions.
 
 Axes: n queries, m keys and values.
 """
@@ -12,26 +12,29 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from attnbook import masks
-from attnbook._heads import leading_shape
-from attnbook._validation import check_flag, check_size, shape
+from attnbook._heads import leading_shape, share_heads
+from attnbook._validation import check_dim, check_flag, check_size, shape
 from attnbook.attention import Key, Output, Value, check_inputs
-from attnbook.fused import scaled_dot_product_attention
 
 Query = Float[Tensor, "... n d_k"]
-BLOCK = 128  # queries at a time: fewer cost more calls, more fetch more keys that most of them do not see
+BLOCK = 64  # queries at a time: fewer cost more calls, more fetch more keys that most of them do not see
 
 
 class Piece(NamedTuple):
-    """Queries, keys, and which pairs of them are allowed, as options of scaled_dot_product_attention."""
+    """Queries, keys, and what is added to the scores of their pairs: 0, or -inf where not allowed (None: nothing).
+
+    Each query sees at least one key. Queries that see none are in no piece, and their output stays 0.
+    """
 
     rows: slice | Tensor
     columns: slice | Tensor
-    options: dict
+    bias: Tensor | None
 
 
 def sliding_window_attention(
@@ -57,27 +60,41 @@ def sliding_window_attention(
     global_tokens = list(global_tokens)
     masks.global_tokens(0, m, tokens=global_tokens)  # an error where they are no positions
     chosen = torch.tensor(sorted({token % m for token in global_tokens}), dtype=torch.long, device=query.device)
+    after = 0 if causal else after
+    # Row r of a block sees the columns r ... r + before + after of the keys fetched for it.
+    band = _bias(masks.sliding_window(BLOCK, BLOCK + before + after, before=before + after, after=0), query)
     pieces, first = [], m - n  # the position of the first query
     for i in range(0, n, BLOCK):
-        rows = torch.arange(i, min(i + BLOCK, n), device=query.device)
-        low = max(0, i + first - before)
-        high = max(low, min(m, i + len(rows) + first + (0 if causal else after)))
-        columns = torch.arange(low, high, device=query.device)
+        end = min(i + BLOCK, n)
+        low, high = max(0, i + first - before), min(m, end + first + after)
+        start = i + first - before  # the position of the band's first column
+        bias = band[: end - i, low - start : high - start]
+        rows, columns = slice(i, end), slice(low, high)
         if len(chosen):
-            rows = rows[~torch.isin(rows + first, chosen)]
-            columns = torch.cat([chosen[(chosen < low) | (chosen >= high)], columns])
-        place = rows[:, None] + first
-        allowed = (place - before <= columns) & (columns <= place + after) | torch.isin(columns, chosen)
-        allowed = allowed & (columns <= place) if causal else allowed
-        if len(chosen):
-            pieces.append(Piece(rows, columns, {"mask": allowed}))
-        else:  # views instead of copies
-            pieces.append(Piece(slice(i, i + len(rows)), slice(low, high), {"mask": allowed}))
+            rows, columns, bias = _with_global(rows, columns, bias, chosen, first, causal)
+        if bias.numel():
+            pieces.append(Piece(rows, columns, bias))
     rows = (chosen - first)[chosen >= first]
     if len(rows):  # global queries see every key
-        allowed = torch.arange(m, device=query.device) <= rows[:, None] + first if causal else None
-        pieces.append(Piece(rows, slice(0, m), {"mask": allowed}))
+        past = masks.causal(n, m, device=query.device)[rows] if causal else None
+        pieces.append(Piece(rows, slice(0, m), None if past is None else _bias(past, query)))
     return _attend(query, key, value, pieces)
+
+
+def _with_global(
+    rows: slice, columns: slice, bias: Tensor, chosen: Tensor, first: int, causal: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The piece with the global keys fetched too, and without the global queries, which have a piece of their own."""
+    rows = torch.arange(rows.start, rows.stop, device=chosen.device)
+    columns = torch.arange(columns.start, columns.stop, device=chosen.device)
+    bias = bias.masked_fill(torch.isin(columns, chosen), 0.0)
+    elsewhere = chosen[~torch.isin(chosen, columns)]
+    bias = torch.cat([bias.new_zeros(len(rows), len(elsewhere)), bias], dim=1)
+    columns = torch.cat([elsewhere, columns])
+    if causal:
+        bias = bias.masked_fill(columns > rows[:, None] + first, -torch.inf)
+    kept = ~torch.isin(rows + first, chosen)
+    return rows[kept], columns, bias[kept]
 
 
 def strided_attention(query: Query, key: Key, value: Value, *, stride: int, causal: bool = False) -> Output:
@@ -90,10 +107,11 @@ def strided_attention(query: Query, key: Key, value: Value, *, stride: int, caus
     """
     check_size("stride", stride, least=1)
     n, m = _check(query, key, value, causal)
-    pieces = [
-        Piece(slice(i, n, stride), slice((i + m - n) % stride, m, stride), {"causal": causal})
-        for i in range(min(stride, n))
-    ]
+    pieces = []
+    for i in range(min(stride, n)):
+        rows, columns = slice(i, n, stride), slice((i + m - n) % stride, m, stride)
+        past = masks.causal(len(range(n)[rows]), len(range(m)[columns]), device=query.device) if causal else None
+        pieces.append(Piece(rows, columns, None if past is None else _bias(past, query)))
     return _attend(query, key, value, pieces)
 
 
@@ -127,18 +145,19 @@ def block_sparse_attention(
     pieces = []
     for r, chosen in enumerate(blocks.tolist()):
         rows = slice(max(0, r * size - (m - n)), max(0, min(r * size + size, m) - (m - n)))
-        if rows.start == rows.stop:
-            continue
         seen = [c for c, allowed in enumerate(chosen) if allowed and not (causal and c > r)]
-        columns = torch.cat([every[:0], *(every[c * size : c * size + size] for c in seen)])
-        allowed = columns <= every[rows.start + m - n : rows.stop + m - n, None] if causal and r in seen else None
-        pieces.append(Piece(rows, columns, {"mask": allowed}))
+        if rows.start == rows.stop or not seen:
+            continue
+        columns = torch.cat([every[c * size : c * size + size] for c in seen])
+        past = columns <= every[rows.start + m - n : rows.stop + m - n, None] if causal and r in seen else None
+        pieces.append(Piece(rows, columns, None if past is None else _bias(past, query)))
     return _attend(query, key, value, pieces)
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[int, int]:
     """n and m."""
     check_inputs(query, key, value)
+    check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
     check_flag("causal", causal)
     n, m = query.shape[-2], key.shape[-2]
     if n > m:
@@ -146,9 +165,18 @@ def _check(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[int
     return n, m
 
 
+def _bias(mask: Tensor, like: Tensor) -> Tensor:
+    """As the kernel wants it, made once rather than at every call."""
+    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask.to(like.device), -torch.inf)
+
+
 def _attend(query: Tensor, key: Tensor, value: Tensor, pieces: list[Piece]) -> Tensor:
-    leading_shape(query, key=key, value=value)  # an error where the leading axes do not fit
-    return _Pieces.apply(query, key, value, pieces)
+    leading = leading_shape(query, key=key, value=value)
+    key, value = share_heads(query, key, value)
+    q, k, v = (
+        x.expand(*leading, *x.shape[-2:]).reshape(1, leading.numel(), *x.shape[-2:]) for x in (query, key, value)
+    )
+    return _Pieces.apply(q, k, v, pieces).reshape(*leading, *query.shape[-2:-1], value.shape[-1])
 
 
 def _fetch(x: Tensor, where: slice | Tensor) -> Tensor:
@@ -160,32 +188,28 @@ class _Pieces(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, query, key, value, pieces):
-        leading = leading_shape(query, key=key, value=value)
-        output = query.new_zeros(*leading, query.shape[-2], value.shape[-1])
-        for rows, columns, options in pieces:
-            output[..., rows, :] = scaled_dot_product_attention(
-                _fetch(query, rows), _fetch(key, columns), _fetch(value, columns), **options
-            )
         ctx.save_for_backward(query, key, value)
         ctx.pieces = pieces
+        output = query.new_zeros(*query.shape[:-1], value.shape[-1])
+        for rows, columns, bias in pieces:
+            q, k, v = _fetch(query, rows), _fetch(key, columns), _fetch(value, columns)
+            output[..., rows, :] = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_output):
-        query, key, value = ctx.saved_tensors
-        grads = [torch.zeros_like(x) for x in (query, key, value)]
-        for rows, columns, options in ctx.pieces:
+        inputs = ctx.saved_tensors
+        grads = [torch.zeros_like(x) for x in inputs]
+        for rows, columns, bias in ctx.pieces:
             places = (rows, columns, columns)
-            piece = [
-                _fetch(x, where).detach().requires_grad_() for x, where in zip((query, key, value), places, strict=True)
-            ]
             with torch.enable_grad():
-                output = scaled_dot_product_attention(*piece, **options)
+                piece = [_fetch(x, at).detach().requires_grad_() for x, at in zip(inputs, places, strict=True)]
+                output = F.scaled_dot_product_attention(*piece, attn_mask=bias)
             parts = torch.autograd.grad(output, piece, grad_output[..., rows, :])
-            for grad, where, part in zip(grads, places, parts, strict=True):
-                if isinstance(where, slice):
-                    grad[..., where, :] += part
+            for grad, at, part in zip(grads, places, parts, strict=True):
+                if isinstance(at, slice):
+                    grad[..., at, :] += part
                 else:
-                    grad.index_add_(-2, where, part)
+                    grad.index_add_(-2, at, part)
         return *grads, None

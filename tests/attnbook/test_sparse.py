@@ -85,13 +85,13 @@ def test_bigbird_s_blocks_from_the_masks():
 
 def test_work_grows_with_the_window_and_not_with_the_square(monkeypatch):
     """Scores that are computed, counted: 16 times the length, 16 times the work."""
-    pairs, plain = [], sparse.scaled_dot_product_attention
+    pairs, plain = [], sparse.F.scaled_dot_product_attention
 
     def counted(query, key, value, **options):
         pairs.append(query.shape[-2] * key.shape[-2])
         return plain(query, key, value, **options)
 
-    monkeypatch.setattr(sparse, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(sparse.F, "scaled_dot_product_attention", counted)
     work = []
     for n in (64, 1024):
         x = torch.randn(1, 1, n, 4)
