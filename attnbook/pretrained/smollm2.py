@@ -7,6 +7,7 @@ Source: Allal et al. (2025) for the model.
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attnbook.pretrained.files import FOLDER
 from attnbook.pretrained.packages import package_file
 from attnbook.transformer.llama import Llama
 
@@ -139,6 +141,11 @@ def chat(request: str) -> str:
     """
     system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
     return f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{request}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def measurements() -> dict[str, Any]:
+    """What site/scripts/measure_smollm2.py has stored: times, and the logits of the library transformers for a text."""
+    return json.loads((FOLDER / "smollm2.json").read_text(encoding="utf-8"))
 
 
 def _library(name: str) -> Any:
