@@ -15,6 +15,9 @@ EQUIVALENT = {
     },
     "local-weights": {"-1: USub dropped": LAST_OF_TWO},
     "masked-loss": {"0: 0 - 1": "the axis has one place, so 0 is -1"},
+    "window-on-a-grid": {
+        "(place // columns, place % columns): pair exchanged": "both distances are compared in the same way",
+    },
     "rotary": {"-2: USub dropped": "the stack has four axes, so axis 2 is axis -2"},
     "nucleus": {"0: 0 - 1": "the tensor has one axis, so axis 0 is axis -1"},
 }
