@@ -33,7 +33,7 @@ SIZES = {  # as transformers names them
     "tie_word_embeddings": True,
     "attn_implementation": "eager",
 }
-# The text is this book's (the summary of chapter 10 and the opening lines of others, as they once were).
+# Of this book's own: from the summary of chapter 10, as it once was, and a line of code.
 TEXT = """\
 A Transformer is attention that moves information between positions, a feed-forward network that works at each \
 position alone, and residual connections with layer norm that let the pair be stacked. Without residual connections \

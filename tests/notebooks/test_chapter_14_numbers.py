@@ -44,7 +44,7 @@ def reader():
 
 @pytest.fixture(scope="module")
 def theirs(reader):
-    """The library's Llama, filled by hand. (The script lets the library read the file; test_what_is_stored compares.)"""
+    """The library's Llama, filled by hand. (What is stored came through the library's own reader.)"""
     from measure_smollm2 import SIZES
     from transformers import LlamaConfig, LlamaForCausalLM
 
