@@ -313,8 +313,8 @@ GUARD = FunctionExercise(
     statement="""
 `output`, `(batch, heads, n, d)`, comes from some library's attention under the boolean `mask`, `(batch, 1, n, m)`, True
 where attention is allowed. Where a query may attend to nothing, one library gives NaN, another the mean of the values.
-Return the output with zeros in those rows and all other rows as they are. (This mends an output. Gradients would still be
-NaN where the library's own were: in training, open such rows before the call.)
+Return the output with zeros in those rows and all other rows as they are. (This mends an output. Gradients would still
+be NaN where the library's own were: in training, open such rows before the call.)
 """,
     hints=(
         "Which rows of the mask hold no True? `any` along one of its axes.",
