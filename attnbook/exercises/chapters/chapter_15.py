@@ -35,7 +35,7 @@ CACHED = FunctionExercise(
 A cache holds the keys of all positions, and only the last ones have queries: `query` is `(batch, heads, n, d)`, `key`
 and `value` are `(batch, heads, m, d)`, $n \le m$. Return the causal attention, `(batch, heads, n, d)`: the *last* query
 sees every key, the one before it all but the last, and so on. Let PyTorch's `F.scaled_dot_product_attention` compute
-it. Its own `is_causal` aligns the triangle at the start.
+it (`import torch.nn.functional as F`). Its own `is_causal` aligns the triangle at the start.
 """,
     hints=(
         "The queries stand at the positions m − n to m − 1.",
@@ -116,7 +116,7 @@ LAYOUT = FunctionExercise(
     statement="""
 `query`, `key` and `value` have the layout of JAX and of flash-attention, `(batch, length, heads, dim)`, all three of
 the same shape. Return the scaled dot-product attention of each head in the same layout. PyTorch's
-`F.scaled_dot_product_attention` wants `(batch, heads, length, dim)`.
+`F.scaled_dot_product_attention` (`import torch.nn.functional as F`) wants `(batch, heads, length, dim)`.
 """,
     hints=(
         "Two axes change places on the way in, and the same two on the way out.",
