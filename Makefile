@@ -44,6 +44,8 @@ execute: $(INSTALLED) ## run the chapters afresh and store their outputs (FILES=
 train: $(INSTALLED) ## train afresh the weights that chapters load, and the alignments that they show
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_pronunciations.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_transformers.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/train_digits.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/shuffle_digits.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/align_examples.py
 
 benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module, and of the forms in the Cost explorer

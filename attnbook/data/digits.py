@@ -30,3 +30,9 @@ def load() -> tuple[Digits, Digits]:
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     images, labels = (pixels / 16).float().view(-1, 1, 8, 8)[order], labels.long()[order]
     return Digits(images[TEST:], labels[TEST:]), Digits(images[:TEST], labels[:TEST])
+
+
+def shuffle_pixels(images: Float[Tensor, "count 1 8 8"]) -> Float[Tensor, "count 1 8 8"]:
+    """The same pixels in another order, the same for every image."""
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    return images.flatten(1)[:, order].view(images.shape)
