@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnbook import mask_conventions, masks
+from attnbook import mask_conventions
 from attnbook.attention import attention
 from attnbook.fused import scaled_dot_product_attention
 from attnbook.libraries import jax_calls, keras_calls, onnx_calls, pytorch_calls, transformers_calls

@@ -14,11 +14,12 @@ def dot_product(
     mask: np.ndarray | None = None,
     causal: bool = False,
 ) -> tuple[np.ndarray, None]:
-    """(b, n, h, d); the mask has four axes, (b, h, n, m), and True may be seen; no weights, no dropout."""
+    """(b, n, h, d); the mask has four axes, (b, h, n, m), True may be seen; no weights, no dropout."""
     import jax
 
     jax.config.update("jax_enable_x64", True)  # else float64 is rounded to float32 without a word
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
     query, key, value = map(jax.numpy.asarray, (query, key, value))
-    return np.array(jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=causal)), None
+    output = jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=causal)
+    return np.array(output), None

@@ -24,9 +24,10 @@ def attention(
     dropout: float = 0.0,
     training: bool = False,
 ) -> Answer:
-    """keras.layers.Attention: (b, n, d), one head; the mask is one of keys, (b, m), and True may be seen.
+    """keras.layers.Attention: (b, n, d), one head; the mask is one of keys, (b, m), True may be seen.
 
-    It does not scale by itself: use_scale makes the scale a weight that starts at 1. Here it is set to 1/sqrt(d).
+    It does not scale by itself: use_scale makes the scale a weight that starts at 1. Here it is
+    set to 1/sqrt(d).
     """
     import keras
 
@@ -52,10 +53,10 @@ def multihead(
     weights: bool = True,
     projections: np.ndarray | None = None,
 ) -> Answer:
-    """keras.layers.MultiHeadAttention: (b, n, h * d); True may be seen; weights (b, h, n, m), before the dropout.
+    """keras.layers.MultiHeadAttention: (b, n, h * d); True may be seen; weights (b, h, n, m).
 
-    projections: W_q, W_k, W_v and W_o as nn.Linear has them, (4, out, in); without them all four are the identity, so
-    that only the attention is left.
+    projections: W_q, W_k, W_v and W_o as nn.Linear has them, (4, out, in); without them all four
+    are the identity, so that only the attention is left.
     """
     import keras
 
@@ -66,12 +67,20 @@ def multihead(
     )
     layer.build(query.shape, value.shape, key.shape)
     *inward, outward = projections.astype(query.dtype).transpose(0, 2, 1)  # Keras has (in, out)
-    layer.set_weights([w.reshape(d_model, heads, -1) for w in inward] + [outward.reshape(heads, -1, d_model)])
+    inward = [w.reshape(d_model, heads, -1) for w in inward]
+    layer.set_weights([*inward, outward.reshape(heads, -1, d_model)])
     options = {"use_causal_mask": causal, "training": training, "return_attention_scores": weights}
     with keras.device("cpu"):
         answer = layer(query, value, key, attention_mask=mask, **options)  # query, VALUE, key
         output, given = answer if weights else (answer, None)
-        return keras.ops.convert_to_numpy(output), None if given is None else keras.ops.convert_to_numpy(given)
+        output = keras.ops.convert_to_numpy(output)
+        return output, None if given is None else keras.ops.convert_to_numpy(given)
+
+
+def backend() -> str:
+    import keras
+
+    return keras.backend.backend()
 
 
 def tf_keras_is_keras() -> bool:
@@ -96,7 +105,7 @@ def serve() -> None:
     """One JSON request a line in, one JSON answer a line out, until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # nothing that a library prints gets between the answers
-    calls = {call.__name__: call for call in (attention, multihead, tf_keras_is_keras)}
+    calls = {call.__name__: call for call in (attention, multihead, backend, tf_keras_is_keras)}
     for line in sys.stdin:
         request = json.loads(line)
         try:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -30,6 +31,11 @@ def on_backend(call: Callable[..., Answer], backend: str) -> Callable[..., Answe
     return ask
 
 
+def backend_of(backend: str) -> str:
+    """What Keras in that process says that it computes with."""
+    return _send(backend, {"call": "backend", "arrays": {}, "options": {}})
+
+
 def tf_keras_is_keras() -> bool:
     """Whether TensorFlow's tf.keras.layers are Keras 3's own: the same two classes."""
     return _send("tensorflow", {"call": "tf_keras_is_keras", "arrays": {}, "options": {}})
@@ -37,9 +43,10 @@ def tf_keras_is_keras() -> bool:
 
 def _send(backend: str, request: dict) -> object:
     """One line there, one line back. Raises: RuntimeError with what the library said, or if the process ended."""
-    process = _process(backend)
-    print(json.dumps(request), file=process.stdin, flush=True)
-    line = process.stdout.readline()
+    process, line = _process(backend), ""
+    with suppress(BrokenPipeError):
+        print(json.dumps(request), file=process.stdin, flush=True)
+        line = process.stdout.readline()
     if not line:
         _process.cache_clear()
         raise RuntimeError(f"the process with Keras on {backend} ended, exit status {process.wait()}")
@@ -60,11 +67,5 @@ def _process(backend: str) -> subprocess.Popen:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    atexit.register(_end, process)
+    atexit.register(process.communicate)  # closes its input, which ends it
     return process
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.stdin.close()
-    process.stdout.close()
-    process.wait(timeout=30)

@@ -16,9 +16,15 @@ Answer = tuple[Array, Array | None]
 
 
 def sdpa(
-    query: Array, key: Array, value: Array, *, mask: Mask | None = None, causal: bool = False, dropout: float = 0.0
+    query: Array,
+    key: Array,
+    value: Array,
+    *,
+    mask: Mask | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
 ) -> Answer:
-    """(b, h, n, d); True may be seen; no weights. It has no training mode: dropout_p always drops."""
+    """(b, h, n, d); True may be seen; no weights. It has no training mode: it drops in any."""
     grouped = query.shape[-3] != key.shape[-3]
     output = F.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, is_causal=causal, dropout_p=dropout, enable_gqa=grouped
@@ -38,12 +44,13 @@ def multihead(
     training: bool = False,
     weights: bool = True,
 ) -> Answer:
-    """(n, b, h * d) unless batch_first is set; True is hidden; weights are the mean over heads unless asked otherwise.
+    """(n, b, h * d) unless batch_first is set; True is hidden; weights are a mean over heads.
 
     All four projections are set to the identity, so that only the attention is left.
     """
-    layer = nn.MultiheadAttention(query.shape[-1], heads, bias=False, dropout=dropout, dtype=query.dtype)
-    identity = torch.eye(query.shape[-1], dtype=query.dtype)
+    d_model, dtype = query.shape[-1], query.dtype
+    layer = nn.MultiheadAttention(d_model, heads, bias=False, dropout=dropout, dtype=dtype)
+    identity = torch.eye(d_model, dtype=dtype)
     with torch.no_grad():
         layer.in_proj_weight.copy_(torch.cat([identity] * 3))
         layer.out_proj.weight.copy_(identity)
@@ -52,7 +59,7 @@ def multihead(
 
 
 def flex(query: Array, key: Array, value: Array, *, mask: Mask | None = None) -> Answer:
-    """(b, h, n, d); True may be seen. The mask is a function of four positions: batch, head, query, key.
+    """(b, h, n, d); True may be seen. The mask is a function of batch, head, query and key.
 
     Not compiled here, so that no compiler is needed: PyTorch warns that this is slow.
     """

@@ -14,20 +14,32 @@ Answer = tuple[Array, Array | None]
 
 
 def eager(
-    query: Array, key: Array, value: Array, *, mask: Mask | None = None, dropout: float = 0.0, training: bool = False
+    query: Array,
+    key: Array,
+    value: Array,
+    *,
+    mask: Mask | None = None,
+    dropout: float = 0.0,
+    training: bool = False,
 ) -> Answer:
-    """The readable one, here Llama's: (b, h, n, d) in, (b, n, h, d) out; the mask is added; weights after dropout."""
+    """The readable one, here Llama's: (b, h, n, d) in, (b, n, h, d) out; the mask is added."""
     from transformers.models.llama.modeling_llama import eager_attention_forward
 
     return _call(eager_attention_forward, query, key, value, mask, dropout, training)
 
 
 def sdpa(
-    query: Array, key: Array, value: Array, *, mask: Mask | None = None, causal: bool = False, dropout: float = 0.0
+    query: Array,
+    key: Array,
+    value: Array,
+    *,
+    mask: Mask | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
 ) -> Answer:
     """The one on PyTorch's SDPA, (b, h, n, d) in, (b, n, h, d) out; True may be seen; no weights.
 
-    Its models say is_causal and give no mask where they can. It drops in any mode: a model passes 0 outside training.
+    It drops in any mode: a model passes 0 outside training.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -44,7 +56,8 @@ def _call(
     training: bool,
     **options: bool,
 ) -> Answer:
-    """With a bare module in the place of the model's attention layer, of which they read two attributes."""
+    """With a bare module in the place of the model's layer, of which they read two attributes."""
     module = nn.Module().train(training)
     module.num_key_value_groups = query.shape[1] // key.shape[1]
-    return function(module, query, key, value, mask, scaling=query.shape[-1] ** -0.5, dropout=dropout, **options)
+    options |= {"scaling": query.shape[-1] ** -0.5, "dropout": dropout}
+    return function(module, query, key, value, mask, **options)
