@@ -14,10 +14,10 @@ def dot_product(
     mask: np.ndarray | None = None,
     causal: bool = False,
 ) -> tuple[np.ndarray, None]:
-    """(b, n, h, d); the mask has four axes, (b, h, n, m), True may be seen; no weights, no dropout."""
+    """(b, n, h, d); True in the mask, (b, h, n, m), may be seen; no weights."""
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # else float64 is rounded to float32 without a word
+    jax.config.update("jax_enable_x64", True)  # or float64 becomes float32
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
     query, key, value = map(jax.numpy.asarray, (query, key, value))

@@ -24,19 +24,21 @@ def attention(
     dropout: float = 0.0,
     training: bool = False,
 ) -> Answer:
-    """keras.layers.Attention: (b, n, d), one head; the mask is one of keys, (b, m), True may be seen.
+    """(b, n, d), one head; the mask is one of keys, (b, m), True may be seen.
 
-    It does not scale by itself: use_scale makes the scale a weight that starts at 1. Here it is
-    set to 1/sqrt(d).
+    The layer does not scale by itself: use_scale makes the scale a weight that
+    starts at 1. Here it is set to 1/sqrt(d).
     """
     import keras
 
-    layer = keras.layers.Attention(use_scale=True, dropout=dropout, dtype=query.dtype.name)
+    dtype = query.dtype.name
+    layer = keras.layers.Attention(use_scale=True, dropout=dropout, dtype=dtype)
     layer.build([query.shape, value.shape, key.shape])
     layer.set_weights([np.asarray(query.shape[-1] ** -0.5, query.dtype)])
-    options = {"use_causal_mask": causal, "training": training, "return_attention_scores": True}
+    options = {"use_causal_mask": causal, "return_attention_scores": True}
+    inputs = [query, value, key]  # query, VALUE, key
     with keras.device("cpu"):
-        answer = layer([query, value, key], mask=[None, mask], **options)  # query, VALUE, key
+        answer = layer(inputs, mask=[None, mask], training=training, **options)
         return tuple(keras.ops.convert_to_numpy(x) for x in answer)
 
 
@@ -53,28 +55,28 @@ def multihead(
     weights: bool = True,
     projections: np.ndarray | None = None,
 ) -> Answer:
-    """keras.layers.MultiHeadAttention: (b, n, h * d); True may be seen; weights (b, h, n, m).
+    """(b, n, h * d); True may be seen; weights of each head.
 
-    projections: W_q, W_k, W_v and W_o as nn.Linear has them, (4, out, in); without them all four
-    are the identity, so that only the attention is left.
+    projections: W_q, W_k, W_v and W_o as nn.Linear has them, (4, out, in); without
+    them all four are the identity, so that only the attention is left.
     """
     import keras
 
-    d_model = query.shape[-1]
-    projections = np.stack([np.eye(d_model)] * 4) if projections is None else projections
-    layer = keras.layers.MultiHeadAttention(
-        heads, d_model // heads, use_bias=False, dropout=dropout, dtype=query.dtype.name
-    )
+    d_model, dtype = query.shape[-1], query.dtype.name
+    if projections is None:
+        projections = np.stack([np.eye(d_model)] * 4)
+    layer = keras.layers.MultiHeadAttention(heads, d_model // heads, use_bias=False, dropout=dropout, dtype=dtype)
     layer.build(query.shape, value.shape, key.shape)
-    *inward, outward = projections.astype(query.dtype).transpose(0, 2, 1)  # Keras has (in, out)
+    *inward, outward = projections.astype(dtype).transpose(0, 2, 1)  # (in, out)
     inward = [w.reshape(d_model, heads, -1) for w in inward]
     layer.set_weights([*inward, outward.reshape(heads, -1, d_model)])
-    options = {"use_causal_mask": causal, "training": training, "return_attention_scores": weights}
+    options = {"use_causal_mask": causal, "return_attention_scores": weights}
+    options |= {"attention_mask": mask, "training": training}
     with keras.device("cpu"):
-        answer = layer(query, value, key, attention_mask=mask, **options)  # query, VALUE, key
-        output, given = answer if weights else (answer, None)
-        output = keras.ops.convert_to_numpy(output)
-        return output, None if given is None else keras.ops.convert_to_numpy(given)
+        answer = layer(query, value, key, **options)  # query, VALUE, key
+        if not weights:
+            return keras.ops.convert_to_numpy(answer), None
+        return tuple(keras.ops.convert_to_numpy(x) for x in answer)
 
 
 def backend() -> str:

@@ -24,12 +24,10 @@ def sdpa(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Answer:
-    """(b, h, n, d); True may be seen; no weights. It has no training mode: it drops in any."""
-    grouped = query.shape[-3] != key.shape[-3]
-    output = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=causal, dropout_p=dropout, enable_gqa=grouped
-    )
-    return output, None
+    """(b, h, n, d); True may be seen; no weights. It drops in any mode."""
+    options = {"attn_mask": mask, "is_causal": causal, "dropout_p": dropout}
+    options["enable_gqa"] = query.shape[-3] != key.shape[-3]
+    return F.scaled_dot_product_attention(query, key, value, **options), None
 
 
 def multihead(
@@ -44,33 +42,38 @@ def multihead(
     training: bool = False,
     weights: bool = True,
 ) -> Answer:
-    """(n, b, h * d) unless batch_first is set; True is hidden; weights are a mean over heads.
+    """(n, b, h * d) unless batch_first is set; True is hidden.
 
-    All four projections are set to the identity, so that only the attention is left.
+    All four projections are set to the identity: only the attention is left.
     """
-    d_model, dtype = query.shape[-1], query.dtype
-    layer = nn.MultiheadAttention(d_model, heads, bias=False, dropout=dropout, dtype=dtype)
-    identity = torch.eye(d_model, dtype=dtype)
+    kind = {"dropout": dropout, "bias": False, "dtype": query.dtype}
+    layer = nn.MultiheadAttention(query.shape[-1], heads, **kind)
+    identity = torch.eye(query.shape[-1], dtype=query.dtype)
+    options = {"attn_mask": mask, "is_causal": causal, "need_weights": weights}
     with torch.no_grad():
         layer.in_proj_weight.copy_(torch.cat([identity] * 3))
         layer.out_proj.weight.copy_(identity)
         layer.train(training)
-        return layer(query, key, value, attn_mask=mask, is_causal=causal, need_weights=weights)
+        return layer(query, key, value, **options)
 
 
 def flex(query: Array, key: Array, value: Array, *, mask: Mask | None = None) -> Answer:
-    """(b, h, n, d); True may be seen. The mask is a function of batch, head, query and key.
+    """(b, h, n, d); the mask is a function of batch, head, query and key.
 
-    Not compiled here, so that no compiler is needed: PyTorch warns that this is slow.
+    Not compiled here, so that no compiler is needed: PyTorch warns that it is slow.
     """
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    from torch.nn.attention import flex_attention as forms
 
-    block_mask = None
+    options = {"enable_gqa": query.shape[1] != key.shape[1]}
     if mask is not None:
         size = (*query.shape[:3], key.shape[2])
         table = mask.expand(size)
-        block_mask = create_block_mask(lambda b, h, i, j: table[b, h, i, j], *size, device="cpu")
+
+        def allowed(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+            return table[b, h, i, j]
+
+        options["block_mask"] = forms.create_block_mask(allowed, *size, device="cpu")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
-        grouped = query.shape[1] != key.shape[1]
-        return flex_attention(query, key, value, block_mask=block_mask, enable_gqa=grouped), None
+        message = "flex_attention called without torch.compile"
+        warnings.filterwarnings("ignore", message=message)
+        return forms.flex_attention(query, key, value, **options), None

@@ -22,7 +22,7 @@ def eager(
     dropout: float = 0.0,
     training: bool = False,
 ) -> Answer:
-    """The readable one, here Llama's: (b, h, n, d) in, (b, n, h, d) out; the mask is added."""
+    """Llama's: (b, h, n, d) in, (b, n, h, d) out; the mask is added."""
     from transformers.models.llama.modeling_llama import eager_attention_forward
 
     return _call(eager_attention_forward, query, key, value, mask, dropout, training)
@@ -37,13 +37,13 @@ def sdpa(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Answer:
-    """The one on PyTorch's SDPA, (b, h, n, d) in, (b, n, h, d) out; True may be seen; no weights.
+    """(b, h, n, d) in, (b, n, h, d) out; True may be seen; no weights.
 
     It drops in any mode: a model passes 0 outside training.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    return _call(sdpa_attention_forward, query, key, value, mask, dropout, True, is_causal=causal)
+    return _call(sdpa_attention_forward, query, key, value, mask, dropout, training=True, is_causal=causal)
 
 
 def _call(
@@ -56,7 +56,7 @@ def _call(
     training: bool,
     **options: bool,
 ) -> Answer:
-    """With a bare module in the place of the model's layer, of which they read two attributes."""
+    """With a bare module in the place of the model's layer."""
     module = nn.Module().train(training)
     module.num_key_value_groups = query.shape[1] // key.shape[1]
     options |= {"scaling": query.shape[-1] ** -0.5, "dropout": dropout}
