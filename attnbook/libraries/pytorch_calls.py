@@ -68,11 +68,11 @@ def flex(query: Array, key: Array, value: Array, *, mask: Mask | None = None) ->
     if mask is not None:
         size = (*query.shape[:3], key.shape[2])
         table = mask.expand(size)
-
-        def allowed(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
-            return table[b, h, i, j]
-
-        options["block_mask"] = forms.create_block_mask(allowed, *size, device="cpu")
+        options["block_mask"] = forms.create_block_mask(
+            lambda b, h, i, j: table[b, h, i, j],
+            *size,
+            device="cpu",
+        )
     with warnings.catch_warnings():
         message = "flex_attention called without torch.compile"
         warnings.filterwarnings("ignore", message=message)
