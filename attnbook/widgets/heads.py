@@ -7,13 +7,16 @@ import torch
 import traitlets
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from attnbook.plots.style import WEIGHTS
 from attnbook.plots.weights import weight_map
 from attnbook.widgets import checks, sources
 from attnbook.widgets.explorer import Explorer
 
 ONE = 65535  # a weight of 1, in 16 bits
+MANY = 16  # heads: more are drawn without the names of the tokens
 
 
 class Heads(Explorer):
@@ -91,8 +94,11 @@ class Heads(Explorer):
         return (self.chosen * (places[:, None] - places).abs()).sum(dim=-1).mean().item()
 
     def draw(self, figure: Figure) -> None:
-        """All heads, small, with the chosen one framed."""
+        """All heads, small, with the chosen one framed; the tokens are named where there is room for it."""
         layers, heads, *_ = self.shape
+        if layers * heads > MANY:
+            self._draw_many(figure)
+            return
         figure.set_size_inches(1.5 * heads, 1.6 * layers + 0.3)
         axes = figure.subplots(layers, heads, squeeze=False)
         for layer in range(layers):
@@ -107,6 +113,28 @@ class Heads(Explorer):
                 ax.title.set_fontsize(8)
                 if (layer, head) == (self.layer, self.head):
                     ax.spines[:].set(visible=True, color="#B04A00", linewidth=2)
+
+    def _draw_many(self, figure: Figure) -> None:
+        """One grid with a cell for each head; an axes for each of them would take long to lay out."""
+        layers, heads, n, m = self.shape
+        grid = np.full((layers * (n + 2), heads * (m + 2)), np.nan)
+        for layer, head in np.ndindex(layers, heads):
+            rows, columns = layer * (n + 2) + 1, head * (m + 2) + 1
+            grid[rows : rows + n, columns : columns + m] = self.weights[layer, head]
+        height = 7.5 * grid.shape[0] / grid.shape[1]
+        figure.set_size_inches(7.5, height + 0.4)
+        ax = figure.subplots()
+        ax.pcolormesh(grid, cmap=WEIGHTS, vmin=0, vmax=1, rasterized=True)
+        ax.set(xlim=(0, grid.shape[1]), ylim=(grid.shape[0], 0), aspect="equal")
+        ax.set_xticks((np.arange(heads) + 0.5) * (m + 2), [f"head {k + 1}" for k in range(heads)], fontsize=8)
+        ax.set_yticks((np.arange(layers) + 0.5) * (n + 2), [f"layer {k + 1}" for k in range(layers)], fontsize=8)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        for layer, head in np.ndindex(layers, heads):
+            chosen = (layer, head) == (self.layer, self.head)
+            corner = (head * (m + 2) + 0.5, layer * (n + 2) + 0.5)
+            color, width = ("#B04A00", 2) if chosen else ("#BBBBBB", 0.5)
+            ax.add_patch(Rectangle(corner, m + 1, n + 1, fill=False, edgecolor=color, linewidth=width))
 
 
 def _checked(weights: object) -> np.ndarray:

@@ -15,6 +15,8 @@ EQUIVALENT = {
     },
     "local-weights": {"-1: USub dropped": LAST_OF_TWO},
     "masked-loss": {"0: 0 - 1": "the axis has one place, so 0 is -1"},
+    "attention-pooling": {"-1: USub dropped": LAST_OF_TWO},
+    "nearest-passages": {"-1: USub dropped": LAST_OF_TWO},
     "window-on-a-grid": {
         "(place // columns, place % columns): pair exchanged": "both distances are compared in the same way",
     },
