@@ -287,3 +287,30 @@ def test_the_counts_of_onnx_cases(page):
     assert f"| {93 - left} of 93 | in {len(SOFTCAP)}, a softcap, which the kernel has no place for; in" in prose
     assert f"no place for; in {left - len(SOFTCAP)}, scores or weights" in prose
     assert f"in the {93 - len(SOFTCAP)} that have no softcap" in prose
+
+
+WITHOUT = """
+import json, sys
+for package in ("keras", "tensorflow", "jax", "transformers", "onnx"):
+    sys.modules[package] = None  # as Python marks what cannot be imported
+import matplotlib
+matplotlib.use("Agg")
+cells = json.load(open(sys.argv[1], encoding="utf-8"))["cells"]
+names = {}
+for cell in cells:
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "code" and "%pip" not in source and "exercise" not in source and "check(" not in source:
+        exec(source, names)
+print(json.dumps({"agreed": names["agreed"], "table": names["table"]}))
+"""
+
+
+def test_the_chapter_runs_without_the_libraries_and_says_so(page):
+    run = subprocess.run([sys.executable, "-c", WITHOUT, str(CHAPTER)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    found = json.loads(run.stdout.split("\n")[-2])
+    for stored, fresh in zip(page[0], (found["agreed"], found["table"]), strict=True):
+        for name, row in fresh.items():
+            here = name.startswith(("attnbook", "PyTorch"))
+            assert row == stored[name] if here else {x[:13] for x in row.values()} == {"not installed"}
+    assert re.search(r"^TensorFlow +not installed here$", run.stdout, re.MULTILINE)
