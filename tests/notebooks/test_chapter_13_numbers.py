@@ -165,10 +165,11 @@ def test_it(theirs, printed):
 def test_the_twin(text, theirs, printed):
     tokens, _, weights = read(theirs, text)
     it, animal, street = (tokens.index(word) for word in ("it", "animal", "street"))
-    [line] = re.findall(rf"too {tokens[-3]} .*", printed)
-    for layer, head in ((4, 2), (6, 12)):
+    lines = re.findall(rf"too {tokens[-3]} .*", printed)
+    assert len(lines) == 3
+    for line, (layer, head) in zip(lines, ((4, 2), (6, 12), (5, 1)), strict=True):
         row = weights[12 * (layer - 1) + head - 1, it]
-        assert f"layer {layer}, head {head}: animal {row[animal]:.2f}, street {row[street]:.2f}" in line
+        assert f"layer {layer}, head {head:2}: animal {row[animal]:.2f}, street {row[street]:.2f}" in line
 
 
 def test_jobs(theirs, given, printed):
