@@ -69,7 +69,14 @@ class Bert(nn.Module):
     def forward(
         self, tokens: Tokens, segments: Tokens | None = None, *, need_weights: bool = False
     ) -> tuple[Float[Tensor, "batch n vocabulary"], Weights]:
-        """What each token could be: logits, to be read where a token was hidden. Needs the head. Else as `encode`."""
+        """What each token could be: logits, to be read where a token was hidden. Else as `encode`.
+
+        Raises: ValueError for a model that was built without the head.
+        """
+        if not hasattr(self, "head"):
+            raise ValueError(
+                "head must be True to predict hidden tokens; this model was built with head=False: use encode"
+            )
         x, weights = self.encode(tokens, segments, need_weights=need_weights)
         x = self.head_norm(F.gelu(self.head(x)))
         return x @ self.tokens.weight.T + self.output_bias, weights

@@ -182,3 +182,15 @@ def test_first_weights_are_small():
     ]
     assert all(abs(std - 0.01) < 0.001 for std in ends)  # 0.02 / sqrt(2 layers * 2 parts)
     assert abs(model.layers.layers[0].feed_forward.W_1.weight.std() - 0.02) < 0.001
+
+
+def test_a_bert_without_a_head_only_encodes(own_errors):
+    """The same numbers for the same weights; no head to load, and one sentence for whoever asks for it."""
+    sizes = {"max_length": 5, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_hidden": 8}
+    whole, bare = Bert(9, **sizes).eval(), Bert(9, **sizes, head=False).eval()
+    state = {name: value for name, value in whole.state_dict().items() if "head" not in name and "output" not in name}
+    bare.load_state_dict(state)
+    tokens = torch.tensor([[1, 2, 3]])
+    assert torch.equal(bare.encode(tokens)[0], whole.encode(tokens)[0])
+    with pytest.raises(ValueError, match=r"^head must be True .* use encode$"):
+        bare(tokens)
