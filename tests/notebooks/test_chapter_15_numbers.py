@@ -32,7 +32,7 @@ def page():
     shown = ["".join(output.get("data", {}).get("text/markdown", "")) for output in outputs]
     tables = []
     for text in shown:
-        if text.startswith("|  |"):
+        if text.startswith("| routine |"):
             rows = [[x.strip() for x in line.strip("|").split("|")] for line in text.split("\n")]
             tables.append({row[0]: dict(zip(rows[0][1:], row[1:], strict=True)) for row in rows[2:]})
     prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
