@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 def elu_features(x: Float[Tensor, "... n d"]) -> Float[Tensor, "... n d"]:
     """elu(x) + 1: x + 1 above 0, exp(x) below. Source: Katharopoulos et al. (2020), Eq. 7."""
-    return F.elu(x) + 1
+    return F.elu(x).add_(1)
 
 
 def linear_attention(
@@ -44,7 +44,7 @@ def linear_attention(
     features: Callable[[Tensor], Tensor] = elu_features,
     causal: bool = False,
     state: State | None = None,
-    chunk: int = 128,
+    chunk: int = 64,
 ) -> tuple[Output, State]:
     """Attention whose similarity is features(query) · features(key), and the state after the last key.
 
@@ -58,12 +58,12 @@ def linear_attention(
     """
     q, k, v, state = _check(query, key, value, features, causal, state)
     check_size("chunk", chunk, least=1)
-    if not causal:
-        state = State(state.sum + k.mT @ v, state.normalizer + k.sum(dim=-2))
-        total, norm = q @ state.sum, q @ state.normalizer.unsqueeze(-1)
+    if causal:
+        output, state = _chunks(q, k, v, state, chunk)
     else:
-        total, norm, state = _chunks(q, k, v, state, chunk)
-    return _divide(total, norm).to(value.dtype), state
+        state = State(state.sum + k.mT @ v, state.normalizer + k.sum(dim=-2))
+        output = _divide(q @ state.sum, q @ state.normalizer.unsqueeze(-1))
+    return output.to(value.dtype), state
 
 
 def linear_attention_parallel(
@@ -101,20 +101,17 @@ def linear_attention_recurrent(
     return output.to(value.dtype), State(total, norm)
 
 
-def _chunks(q: Tensor, k: Tensor, v: Tensor, state: State, chunk: int) -> tuple[Tensor, Tensor, State]:
-    """Not divided yet: the sums over the keys up to each query, and the state after the last."""
-    n = q.shape[-2]
-    q, k, v = (
-        F.pad(x, (0, 0, 0, -n % chunk)).unflatten(-2, (-1, chunk)) for x in (q, k, v)
-    )  # features of 0 add nothing
-    own = (q @ k.mT).tril()  # (..., chunks, chunk, chunk)
-    sums, norms = k.mT @ v, k.sum(dim=-2)  # of each chunk
-    sums = torch.cat([state.sum.unsqueeze(-3), sums], dim=-3).cumsum(dim=-3)
-    norms = torch.cat([state.normalizer.unsqueeze(-2), norms], dim=-2).cumsum(dim=-2)
-    total = own @ v + q @ sums[..., :-1, :, :]
-    norm = own.sum(dim=-1, keepdim=True) + q @ norms[..., :-1, :].unsqueeze(-1)
-    total, norm = (x.flatten(-3, -2)[..., :n, :] for x in (total, norm))
-    return total, norm, State(sums[..., -1, :, :], norms[..., -1, :])
+def _chunks(q: Tensor, k: Tensor, v: Tensor, state: State, chunk: int) -> tuple[Tensor, State]:
+    """Output and the state after the last key; a chunk's table is small enough to stay in the cache."""
+    total, norm = state
+    outputs = [v[..., :0, :]]
+    for q_c, k_c, v_c in zip(*(x.split(chunk, dim=-2) for x in (q, k, v)), strict=True):
+        own = (q_c @ k_c.mT).tril_()
+        own_norm = own.sum(dim=-1, keepdim=True) + q_c @ norm.unsqueeze(-1)
+        outputs.append(_divide(own @ v_c + q_c @ total, own_norm))
+        total = total + k_c.mT @ v_c
+        norm = norm + k_c.sum(dim=-2)
+    return torch.cat(outputs, dim=-2), State(total, norm)
 
 
 def _divide(total: Tensor, norm: Tensor) -> Tensor:
