@@ -2,8 +2,8 @@
 
 A pattern is a list of pieces: some queries, the keys to fetch for them, and which of these pairs are allowed. The
 pieces are computed one after the other by PyTorch's fused kernel, and once more backward, so that memory grows with n
-and not with n m. Each form equals attention under its mask in `attnbook.masks`, and like there, with fewer queries than
-keys the queries are the last positions.
+and not with n m; on GPUs `attnbook.flex` takes over where it can. Each form equals attention under its mask in
+`attnbook.masks`, and like there, with fewer queries than keys the queries are the last positions.
 
 Axes: n queries, m keys and values.
 """
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attnbook import masks
+from attnbook import flex, masks
 from attnbook._heads import leading_shape, share_heads
 from attnbook._validation import check_dim, check_flag, check_size, shape
 from attnbook.attention import Key, Output, Value, check_inputs
@@ -61,6 +61,8 @@ def sliding_window_attention(
     masks.global_tokens(0, m, tokens=global_tokens)  # an error where they are no positions
     chosen = torch.tensor(sorted({token % m for token in global_tokens}), dtype=torch.long, device=query.device)
     after = 0 if causal else after
+    if flex.serves(query, key, value):
+        return _flexibly(query, key, value, *flex.window(n, before, after, chosen, causal))
     # Row r of a block sees the columns r ... r + before + after of the keys fetched for it.
     band = _bias(masks.sliding_window(BLOCK, BLOCK + before + after, before=before + after, after=0), query)
     pieces, first = [], m - n  # the position of the first query
@@ -141,6 +143,8 @@ def block_sparse_attention(
     if blocks.shape != (number, number):
         expected = f"{(number, number)}, a row and a column for each block of {size} positions"
         raise ValueError(f"blocks must have shape {expected}; got {shape(blocks)}")
+    if size % flex.SIDE == 0 and flex.serves(query, key, value):
+        return _flexibly(query, key, value, *flex.blocks(n, blocks, size, causal))
     every = torch.arange(m, device=query.device)
     pieces = []
     for r, chosen in enumerate(blocks.tolist()):
@@ -171,12 +175,21 @@ def _bias(mask: Tensor, like: Tensor) -> Tensor:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, pieces: list[Piece]) -> Tensor:
+    inputs, back = _four_axes(query, key, value)
+    return _Pieces.apply(*inputs, pieces).reshape(back)
+
+
+def _flexibly(query: Tensor, key: Tensor, value: Tensor, allowed: flex.Allowed, table: Tensor) -> Tensor:
+    inputs, back = _four_axes(query, key, value)
+    return flex.attend(*inputs, allowed, table.to(query.device)).reshape(back)
+
+
+def _four_axes(query: Tensor, key: Tensor, value: Tensor) -> tuple[list[Tensor], tuple[int, ...]]:
+    """Query, key and value as (1, heads of all, length, dim), and the shape of the output."""
     leading = leading_shape(query, key=key, value=value)
     key, value = share_heads(query, key, value)
-    q, k, v = (
-        x.expand(*leading, *x.shape[-2:]).reshape(1, leading.numel(), *x.shape[-2:]) for x in (query, key, value)
-    )
-    return _Pieces.apply(q, k, v, pieces).reshape(*leading, *query.shape[-2:-1], value.shape[-1])
+    every = [x.expand(*leading, *x.shape[-2:]).reshape(1, leading.numel(), *x.shape[-2:]) for x in (query, key, value)]
+    return every, (*leading, query.shape[-2], value.shape[-1])
 
 
 def _fetch(x: Tensor, where: slice | Tensor) -> Tensor:
