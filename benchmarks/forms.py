@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from attnbook.lowrank import linformer_attention, nystrom_attention
+from attnbook.performer import PerformerFeatures
 from torch import Tensor
 
 from attnbook import attention, masks, scaled_dot_product_attention
 from attnbook.linear import linear_attention
-from attnbook.lowrank import linformer_attention, nystrom_attention
-from attnbook.performer import PerformerFeatures
 from attnbook.sparse import block_sparse_attention, sliding_window_attention
 from attnbook.tiled import tiled_attention
 

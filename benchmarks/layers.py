@@ -1,6 +1,6 @@
 """Time the forms of the Cost explorer on a CPU: attnbook/widgets/cost_measured.json, ratios to the fused form.
 
-    python site/scripts/benchmark_forms.py [--rounds 9] [--output FILE]
+    python -m benchmarks.layers [--rounds 9] [--output FILE]
 
 One layer on one text, projections included: one thread, float32, no gradients. All forms of a length take turns, and
 each ratio is the median over the rounds of a form's time over the fused form's time in the same round, so that what
@@ -9,15 +9,17 @@ else the machine does reaches all alike. A form that would store more than a gig
 
 import argparse
 import json
-import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import elu, pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from attnbook import attention, costs, masks
+from attnbook.linear import linear_attention
+from attnbook.sparse import sliding_window_attention
+from benchmarks.clock import by_turns, ratios
 
 D, HEADS, WINDOW = 256, 4, 128
 LENGTHS = [2**e for e in range(8, 14)]
@@ -48,15 +50,7 @@ def fused(query, key, value):
 
 
 def window(query, key, value):
-    """Each block of w/2 queries with its own keys and those of the blocks beside it, cut to w/2 keys to each side."""
-    n, half = query.shape[2], WINDOW // 2
-    blocks = lambda x: x.unflatten(2, (n // half, half))  # noqa: E731
-    beside = lambda x: pad(x, (0, 0, half, half)).unfold(2, 3 * half, half).transpose(-1, -2)  # noqa: E731
-    offset = torch.arange(3 * half) - torch.arange(half)[:, None]  # from half to each side: 0 to 2 half
-    near = (offset >= 0) & (offset <= 2 * half)
-    real = pad(torch.ones(n, dtype=torch.bool), (half, half)).unfold(0, 3 * half, half)
-    mask = near & real[:, None, :]
-    return scaled_dot_product_attention(blocks(query), beside(key), beside(value), attn_mask=mask).flatten(2, 3)
+    return sliding_window_attention(query, key, value, before=WINDOW // 2, after=WINDOW // 2)
 
 
 def window_as_mask(query, key, value):
@@ -65,9 +59,7 @@ def window_as_mask(query, key, value):
 
 
 def linear(query, key, value):
-    """Katharopoulos et al. (2020), with the feature map elu + 1."""
-    query, key = elu(query) + 1, elu(key) + 1
-    return query @ (key.transpose(-1, -2) @ value) / (query @ key.sum(dim=2, keepdim=True).transpose(-1, -2))
+    return linear_attention(query, key, value)[0]
 
 
 class Recurrent(nn.Module):
@@ -103,22 +95,13 @@ def main():
     for n in LENGTHS:
         x = torch.randn(1, n, D, generator=torch.Generator().manual_seed(n))
         running = {name: layer for name, layer in layers.items() if stored(name, n) <= MOST}
-        rounds = []
         with torch.no_grad():
-            for layer in running.values():
-                layer(x)
-            for turn in range(options.rounds):
-                order = list(running) if turn % 2 else list(reversed(running))
-                seconds = {}
-                for name in order:
-                    begin = time.process_time()
-                    running[name](x)
-                    seconds[name] = time.process_time() - begin
-                rounds.append(seconds)
-        for name, ratios in table.items():
-            median = statistics.median(r[name] / r["fused"] for r in rounds) if name in running else None
-            ratios.append(None if median is None else float(f"{median:.3g}"))
-        print(n, {name: ratios[-1] for name, ratios in table.items()}, flush=True)
+            found = ratios(
+                by_turns({name: partial(layer, x) for name, layer in running.items()}, options.rounds), "fused"
+            )
+        for name, medians in table.items():
+            medians.append(found[name].median if name in found else None)
+        print(n, {name: medians[-1] for name, medians in table.items()}, flush=True)
     settings = {"d": D, "h": HEADS, "w": WINDOW, "threads": 1, "dtype": "float32", "torch": torch.__version__}
     options.output.write_text(json.dumps({"settings": settings, "lengths": LENGTHS, "ratios": table}, indent=1) + "\n")
 

@@ -17,7 +17,7 @@ import torch
 
 from attnbook import measurements
 from benchmarks.clock import by_turns, on_gpu, ratios
-from benchmarks.forms import BASE, D, HEADS, WINDOW, Form, forms
+from benchmarks.forms import BASE, HEADS, WINDOW, D, Form, forms
 from benchmarks.memory import in_fresh_process
 from benchmarks.peers import peers
 

@@ -1,6 +1,6 @@
 """Compare the CPU time of MultiHeadAttention with that of PyTorch's own module: a table of ratios, ours to theirs.
 
-    python site/scripts/benchmark_multihead.py [--lengths 256 1024 4096] [--seconds 10]
+    python -m benchmarks.multihead [--lengths 256 1024 4096] [--rounds 21]
 
 One thread, batch 1, d_model 512, 8 heads, float32, the same weights. The two take turns, and the ratio is the median of
 the ratios of neighboring turns, so that what else the machine does reaches both alike. Two rows with the same code on
@@ -9,12 +9,12 @@ both sides say how far from 1 chance alone takes it.
 
 import argparse
 import statistics
-import time
 
 import torch
 from torch import nn
 
 from attnbook import MultiHeadAttention
+from benchmarks.clock import by_turns, ratios
 
 D_MODEL, N_HEADS = 512, 8
 
@@ -73,43 +73,20 @@ def pair(weights):
     return Output(theirs, 3, need_weights=weights, average_attn_weights=False), Output(ours, 1, need_weights=weights)
 
 
-def cpu_time(run):
-    begin = time.process_time()
-    run()
-    return time.process_time() - begin
-
-
-def compare(theirs, ours, seconds):
-    """Median times and the median ratio of neighboring turns, whose order alternates."""
-    for run in (theirs, ours):
-        run()
-    pairs, spent = [], 0.0
-    while spent < seconds or len(pairs) < 10:
-        if len(pairs) % 2:
-            b = cpu_time(ours)
-            a = cpu_time(theirs)
-        else:
-            a = cpu_time(theirs)
-            b = cpu_time(ours)
-        pairs.append((a, b))
-        spent += a + b
-    ratio = statistics.median(b / a for a, b in pairs)
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio, len(pairs)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lengths", type=int, nargs="+", default=[256, 1024, 4096])
-    parser.add_argument("--seconds", type=float, default=10.0, help="CPU time for each row")
+    parser.add_argument("--rounds", type=int, default=21)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    print("| tokens | weights | what | PyTorch ms | attnbook ms | ratio | turns |")
-    print("| ---: | --- | --- | ---: | ---: | ---: | ---: |")
+    print("| tokens | weights | what | PyTorch ms | attnbook ms | ratio |")
+    print("| ---: | --- | --- | ---: | ---: | ---: |")
 
     def row(length, label, what, theirs, ours):
-        a, b, ratio, turns = compare(theirs, ours, options.seconds)
-        cells = length, label, what, f"{1000 * a:.2f}", f"{1000 * b:.2f}", f"{ratio:.3f}", turns
+        seconds = by_turns({"theirs": theirs, "ours": ours}, options.rounds)
+        a, b = (1000 * statistics.median(times) for times in seconds.values())
+        cells = length, label, what, f"{a:.2f}", f"{b:.2f}", f"{ratios(seconds, 'theirs')['ours'].median:.3f}"
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
     for length in options.lengths:

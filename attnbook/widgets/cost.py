@@ -22,7 +22,7 @@ class Cost(Explorer):
     Cost(n=1024, d=256, h=4, w=128)
 
     n tokens, d the size of their vectors, h heads, w keys in a window: powers of two, n 64 to 65536, d 64 to 4096, h 1
-    to 64 and at most d, w 16 to 4096. measured: the table that site/scripts/benchmark_forms.py writes: times of one
+    to 64 and at most d, w 16 to 4096. measured: the table that benchmarks/layers.py writes: times of one
     layer over those of the fused form, on one thread of a CPU, for one width, number of heads and window.
     `operations` and `memory` are attnbook.costs for each form; `cheapest` has the fewest multiply-adds, `fastest` the
     least time in the table at this length, None where nothing was measured.

@@ -40,7 +40,7 @@ def test_floors_only(project):
 
 def test_tools_are_pinned(project):
     extras = project["optional-dependencies"]
-    assert set(extras) == READERS | {"book", "test"}
+    assert set(extras) == READERS | {"book", "test", "bench"}
     for name, entries in extras.items():
         relation = ">=" if name in READERS else "=="
         assert entries and all(re.fullmatch(rf"[a-z0-9-]+{relation}[\w.]+", entry) for entry in entries)

@@ -17,6 +17,7 @@ EQUIVALENT = {
     "masked-loss": {"0: 0 - 1": "the axis has one place, so 0 is -1"},
     "attention-pooling": {"-1: USub dropped": LAST_OF_TWO},
     "nearest-passages": {"-1: USub dropped": LAST_OF_TWO},
+    "linear-attention": {"-1: USub dropped": LAST_OF_TWO},
     "score-gradient": {"-1: USub dropped": LAST_OF_TWO},
     "attention-rollout": {
         "-1: USub dropped": "a layer has n rows and n columns: axes 1 and 2 are as long",
