@@ -41,6 +41,23 @@ def check_dim(name: str, x: Tensor, expected: int, meaning: str) -> None:
         raise ValueError(f"{name} must have last axis {expected} ({meaning}); got shape {shape(x)}")
 
 
+def check_sequences(query: object, key: object, value: object, *, same_length: bool) -> None:
+    """Vectors of one kind, the same leading axes, a value for each key and, with same_length, a key for each query."""
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        check_vectors(name, x)
+        check_same_kind(name, x, "query", query)
+        if x.shape[:-2] != query.shape[:-2]:
+            raise ValueError(
+                f"{name} must have the leading axes of query, {tuple(query.shape[:-2])}; got shape {shape(x)}"
+            )
+    if value.shape[-2] != key.shape[-2]:
+        raise ValueError(f"value must have one row for each key, {key.shape[-2]}; got shape {shape(value)}")
+    if same_length and query.shape[-2] != key.shape[-2]:
+        raise ValueError(
+            f"key must have as many rows as query, {query.shape[-2]}, where causal; got shape {shape(key)}"
+        )
+
+
 def broadcast_leading(name: str, x: Tensor, own: Sequence[int], other: str, leading: Sequence[int]) -> torch.Size:
     """The leading axes (all but the last two) of x, as `own`, broadcast against those of the arguments before it."""
     try:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from attnbook._validation import check_flag, check_same_kind, check_size, check_vectors, shape
+from attnbook._validation import check_flag, check_sequences, check_size, shape
 from attnbook.attention import Output, Value
 from attnbook.scores import widen
 
@@ -122,20 +122,8 @@ def _check(
     query: Tensor, key: Tensor, value: Tensor, features: Callable, causal: bool, state: State | None
 ) -> tuple[Tensor, Tensor, Tensor, State]:
     """The features of query and key, the value, all in at least float32, and the state to begin with."""
-    for name, x in (("query", query), ("key", key), ("value", value)):
-        check_vectors(name, x)
-        check_same_kind(name, x, "query", query)
-        if x.shape[:-2] != query.shape[:-2]:
-            raise ValueError(
-                f"{name} must have the leading axes of query, {tuple(query.shape[:-2])}; got shape {shape(x)}"
-            )
-    if value.shape[-2] != key.shape[-2]:
-        raise ValueError(f"value must have one row for each key, {key.shape[-2]}; got shape {shape(value)}")
     check_flag("causal", causal)
-    if causal and query.shape[-2] != key.shape[-2]:
-        raise ValueError(
-            f"key must have as many rows as query, {query.shape[-2]}, where causal; got shape {shape(key)}"
-        )
+    check_sequences(query, key, value, same_length=causal)
     if not callable(features):
         raise TypeError(f"features must be callable, x -> features of x; got {type(features).__name__}")
     q, k, v = features(widen(query)), features(widen(key)), widen(value)

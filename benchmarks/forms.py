@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from attnbook.lowrank import linformer_attention, nystrom_attention
-from attnbook.performer import PerformerFeatures
 from torch import Tensor
 
 from attnbook import attention, masks, scaled_dot_product_attention
+from attnbook.delta import delta_rule
+from attnbook.gated import gated_linear_attention
 from attnbook.linear import linear_attention
+from attnbook.lowrank import linformer_attention, nystrom_attention
+from attnbook.performer import PerformerFeatures
 from attnbook.sparse import block_sparse_attention, sliding_window_attention
 from attnbook.tiled import tiled_attention
 
@@ -62,12 +64,14 @@ def forms(n: int) -> dict[str, Form]:
     project = torch.randn(2, min(RANK, n), n) / n**0.5
     features = PerformerFeatures(D, FEATURES, seed=0)
     blocks = block_pattern(n)
+    decay, beta = torch.full((1, HEADS, n), -0.05), torch.full((1, HEADS, n), 0.5)
     return {
         BASE: Form(F.scaled_dot_product_attention),
         f"{BASE}, again": Form(F.scaled_dot_product_attention),
         f"{BASE}, causal": Form(partial(F.scaled_dot_product_attention, is_causal=True)),
         "definition": Form(lambda q, k, v: attention(q, k, v)[0], longest=8192),
         "fused": Form(scaled_dot_product_attention),
+        "fused, no scale": Form(partial(scaled_dot_product_attention, scale=1.0)),
         "tiled": Form(tiled_attention),
         "tiled, causal": Form(partial(tiled_attention, causal=True)),
         "window as a mask": Form(
@@ -81,6 +85,8 @@ def forms(n: int) -> dict[str, Form]:
         "linear, causal": Form(lambda q, k, v: linear_attention(q, k, v, causal=True)[0]),
         "Performer": Form(lambda q, k, v: linear_attention(q, k, v, features=features)[0]),
         "Performer, causal": Form(lambda q, k, v: linear_attention(q, k, v, features=features, causal=True)[0]),
+        "gated": Form(lambda q, k, v: gated_linear_attention(q, k, v, decay)[0]),
+        "delta rule": Form(lambda q, k, v: delta_rule(q, F.normalize(k, dim=-1), v, beta)[0]),
         "Linformer": Form(
             lambda q, k, v: linformer_attention(q, k, v, key_projection=project[0], value_projection=project[1])
         ),

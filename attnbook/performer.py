@@ -1,0 +1,50 @@
+"""Performer: random features whose dot products are, in the mean, the exponential of softmax attention.
+
+    phi(x)_r = exp(w_r . x - |x|^2 / 2) / sqrt(f),   E[phi(q) . phi(k)] = exp(q . k)   for normally distributed w_r
+
+They are features for `attnbook.linear.linear_attention`, which makes them parallel, recurrent or chunked.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attnbook._validation import check_dim, check_flag, check_size, check_vectors
+
+
+class PerformerFeatures(nn.Module):
+    """x (..., n, d) -> positive random features (..., n, n_features) that estimate exp(q . k / sqrt(d)).
+
+    The dividing by sqrt(d) is shared out: x is multiplied by d^(-1/4). The directions are drawn from `seed` and not
+    learned. orthogonal: d of them at a time at right angles, with lengths as if drawn freely; fewer errors for the same
+    number. Nothing is taken off the exponents, which would have to be the same for all keys, and for later ones too. So
+    vectors longer than about 12 d^(1/4) underflow in float32: their features are 0.
+    Raises: TypeError or ValueError that names the argument.
+    Source: Choromanski et al. (2021), Lemma 1 and Section 2.4.
+    """
+
+    directions: Tensor
+
+    def __init__(self, d: int, n_features: int, *, seed: int = 0, orthogonal: bool = True) -> None:
+        super().__init__()
+        for name, size in (("d", d), ("n_features", n_features)):
+            check_size(name, size, least=1)
+        check_size("seed", seed)
+        check_flag("orthogonal", orthogonal)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(-(-n_features // d), d, d, generator=generator, dtype=torch.float64)
+        if orthogonal:
+            q, r = torch.linalg.qr(drawn)
+            turned = (q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)).mT  # signs: every rotation alike
+            drawn = turned * torch.randn(drawn.shape, generator=generator, dtype=torch.float64).norm(
+                dim=-1, keepdim=True
+            )
+        self.d, self.n_features = d, n_features
+        self.register_buffer("directions", drawn.flatten(0, 1)[:n_features])
+
+    def forward(self, x: Float[Tensor, "... n d"]) -> Float[Tensor, "... n f"]:
+        check_vectors("x", x)
+        check_dim("x", x, self.d, "d")
+        x = x * self.d**-0.25
+        exponents = x @ self.directions.to(x.dtype).mT
+        return exponents.sub_(x.square().sum(dim=-1, keepdim=True) / 2).exp_().mul(self.n_features**-0.5)
