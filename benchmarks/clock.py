@@ -18,10 +18,12 @@ class Ratio(NamedTuple):
     high: float
 
 
-def by_turns(runs: Runs, rounds: int, clock: Callable[[], float] = time.process_time) -> dict[str, list[float]]:
-    """Seconds of each run in each round; every other round in reverse order, one round before that is not counted."""
+def by_turns(
+    runs: Runs, rounds: int, *, warm: bool = True, clock: Callable[[], float] = time.process_time
+) -> dict[str, list[float]]:
+    """Seconds of each run in each round; every other round in reverse order; warm: one round before is not counted."""
     seconds = {name: [] for name in runs}
-    for turn in range(-1, rounds):
+    for turn in range(-1 if warm else 0, rounds):
         order = list(runs) if turn % 2 else list(reversed(runs))
         for name in order:
             begin = clock()

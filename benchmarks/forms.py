@@ -51,7 +51,7 @@ class Form(NamedTuple):
 
 
 def block_pattern(n: int) -> Tensor:
-    """Neighbors, one global block and random ones: BigBird's pattern with 12% of the blocks, or what is nearest."""
+    """Neighbors, one global block, random ones: BigBird's pattern, 12% of the blocks where there are enough of them."""
     number = -(-n // SIZE)
     near = masks.sliding_window(number, before=1, after=1) | masks.global_tokens(number, tokens=[0])
     more = max(0, round(0.12 * number) - int(near.sum()) // number)
@@ -80,7 +80,7 @@ def forms(n: int) -> dict[str, Form]:
         ),
         "window": Form(partial(sliding_window_attention, before=127, after=128)),
         "window, causal": Form(partial(sliding_window_attention, before=255, after=0, causal=True)),
-        "blocks, 12%": Form(partial(block_sparse_attention, blocks=blocks, size=SIZE)),
+        "blocks": Form(partial(block_sparse_attention, blocks=blocks, size=SIZE)),
         "linear": Form(lambda q, k, v: linear_attention(q, k, v)[0]),
         "linear, causal": Form(lambda q, k, v: linear_attention(q, k, v, causal=True)[0]),
         "Performer": Form(lambda q, k, v: linear_attention(q, k, v, features=features)[0]),
