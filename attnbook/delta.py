@@ -68,8 +68,8 @@ def delta_rule_recurrent(
 def _written(key: Tensor, value: Tensor, beta: Tensor) -> Tensor:
     """u with u_t = beta_t (v_t - sum over s < t of (k_t . k_s) u_s): what each position adds under its key."""
     overlap = (beta * (key @ key.mT)).tril(-1)
-    eye = torch.eye(key.shape[-2], dtype=key.dtype, device=key.device)
-    return torch.linalg.solve_triangular(eye + overlap, beta * value, upper=False, unitriangular=True)
+    # (1 + overlap) u = beta v; unitriangular is the 1
+    return torch.linalg.solve_triangular(overlap, beta * value, upper=False, unitriangular=True)
 
 
 def _check(
@@ -83,7 +83,7 @@ def _check(
     check_same_kind("beta", beta, "query", query)
     if beta.shape != query.shape[:-1]:
         raise ValueError(f"beta must have shape {tuple(query.shape[:-1])}, as query; got {shape(beta)}")
-    if ((beta < 0) | (beta > 1)).any():
+    if not ((beta >= 0) & (beta <= 1)).all():
         raise ValueError(f"beta must lie between 0 and 1; got {beta.min().item():.4g} to {beta.max().item():.4g}")
     q, k, v, b = widen(query), widen(key), widen(value), widen(beta).unsqueeze(-1)
     return q, k, v, b, start(k, v, state)

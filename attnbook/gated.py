@@ -32,28 +32,29 @@ def gated_linear_attention(
 ) -> tuple[Values, Memory]:
     """Output and the state after the last position; tables inside of chunks, the state between them.
 
-    log_decay: g, at most 0; 0 keeps everything. state: what came before; None is nothing. One number fades the whole
-    state; in the paper's full form each of its d_k rows has a gate of its own.
+    log_decay: g, at most 0; 0 keeps everything, -inf nothing. One number fades the whole state; in the paper's full
+    form each of its d_k rows has a gate of its own. state: what came before; None is nothing.
     Shapes: query, key (..., n, d_k), value (..., n, d_v), log_decay (..., n), state (..., d_k, d_v).
     Raises: TypeError or ValueError that names the argument.
     Source: Yang et al. (2024), Section 4; with one number for each head: Dao and Gu (2024), Section 6.
     """
     q, k, v, g, s = _check(query, key, value, log_decay, state)
     check_size("chunk", chunk, least=1)
-    outputs = [v[..., :0, :]]
+    if not query.shape[-2]:
+        return v.to(value.dtype), s
+    outputs = []
     for q_c, k_c, v_c, g_c in zip(*(x.split(chunk, dim=-2) for x in (q, k, v, g)), strict=True):
-        faded = g_c.cumsum(dim=-2)  # (..., chunk, 1): since the chunk began
-        own = (q_c @ k_c.mT) * _between(faded)
-        outputs.append(own @ v_c + faded.exp() * (q_c @ s))
-        last = g_c.sum(dim=-2, keepdim=True)
-        s = last.exp() * s + (k_c * (last - faded).exp()).mT @ v_c
+        between = _between(g_c)
+        begun = g_c.cumsum(dim=-2).exp()  # (..., chunk, 1): what is left of the state from before the chunk
+        outputs.append((q_c @ k_c.mT * between) @ v_c + begun * (q_c @ s))
+        s = begun[..., -1:, :] * s + (k_c * between[..., -1:, :].mT).mT @ v_c
     return torch.cat(outputs, dim=-2).to(value.dtype), s
 
 
 def gated_linear_attention_parallel(query: Vectors, key: Vectors, value: Values, log_decay: LogDecay) -> Values:
     """The definition: o_i = sum over j <= i of exp(g_{j+1} + ... + g_i) (q_i . k_j) v_j, with the whole table."""
     q, k, v, g, _ = _check(query, key, value, log_decay, None)
-    return ((q @ k.mT) * _between(g.cumsum(dim=-2)) @ v).to(value.dtype)
+    return ((q @ k.mT * _between(g)) @ v).to(value.dtype)
 
 
 def gated_linear_attention_recurrent(
@@ -68,10 +69,16 @@ def gated_linear_attention_recurrent(
     return (torch.stack(outputs, dim=-2) if outputs else v[..., :0, :]).to(value.dtype), s
 
 
-def _between(faded: Tensor) -> Tensor:
-    """exp(what fades between j and i), 0 where j is later: (..., n, 1) -> (..., n, n)."""
-    later = torch.ones(faded.shape[-2], faded.shape[-2], dtype=torch.bool, device=faded.device).triu(1)
-    return (faded - faded.mT).masked_fill(later, -torch.inf).exp()
+def _between(log_decay: Tensor) -> Tensor:
+    """exp(g_{j+1} + ... + g_i), 0 where j is later: (..., n, 1) -> (..., n, n).
+
+    Each column is summed up by itself. The difference of two sums from the start would lose the digits of weak decay
+    behind strong decay, and -inf less -inf is no number.
+    """
+    n = log_decay.shape[-2]
+    later = torch.ones(n, n, dtype=torch.bool, device=log_decay.device).triu(1)
+    summed = log_decay.expand(*log_decay.shape[:-1], n).tril(-1).cumsum(dim=-2)
+    return summed.masked_fill(later, -torch.inf).exp()
 
 
 def _check(
@@ -85,14 +92,14 @@ def _check(
     check_same_kind("log_decay", log_decay, "query", query)
     if log_decay.shape != query.shape[:-1]:
         raise ValueError(f"log_decay must have shape {tuple(query.shape[:-1])}, as query; got {shape(log_decay)}")
-    if (log_decay > 0).any():
+    if not (log_decay <= 0).all():
         raise ValueError(f"log_decay must be at most 0; got {log_decay.max().item():.4g}")
     q, k, v, g = widen(query), widen(key), widen(value), widen(log_decay).unsqueeze(-1)
     return q, k, v, g, start(k, v, state)
 
 
 def start(key: Tensor, value: Tensor, state: Tensor | None) -> Tensor:
-    """The state (..., d_k, d_v) to begin with."""
+    """The state (..., d_k, d_v) to begin with; key and value are wide already."""
     empty = value.new_zeros(*value.shape[:-2], key.shape[-1], value.shape[-1])
     if state is None:
         return empty
@@ -100,4 +107,6 @@ def start(key: Tensor, value: Tensor, state: Tensor | None) -> Tensor:
         raise TypeError(f"state must be a torch.Tensor or None; got {type(state).__name__}")
     if state.shape != empty.shape:
         raise ValueError(f"state must have shape {shape(empty)}; got {shape(state)}")
-    return widen(state)
+    state = widen(state)
+    check_same_kind("state", state, "value", value)
+    return state

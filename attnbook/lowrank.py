@@ -45,7 +45,8 @@ def linformer_attention(
             f"value_projection must have the shape of key_projection, {shape(key_projection)}; "
             f"got {shape(value_projection)}"
         )
-    return scaled_dot_product_attention(query, key_projection @ key, value_projection @ value)
+    e, f = widen(key_projection), widen(value_projection)
+    return scaled_dot_product_attention(widen(query), e @ widen(key), f @ widen(value)).to(query.dtype)
 
 
 class Linformer(nn.Module):
@@ -63,6 +64,7 @@ class Linformer(nn.Module):
 
     def forward(self, query: Query, key: Key, value: Value) -> Output:
         """Shapes: as `linformer_attention`."""
+        check_sequences(query, key, value, same_length=False)
         m, longest = key.shape[-2], self.key_projection.shape[-1]
         if m > longest:
             raise ValueError(f"key must have at most {longest} rows; got shape {shape(key)}")

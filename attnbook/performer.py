@@ -5,11 +5,14 @@
 They are features for `attnbook.linear.linear_attention`, which makes them parallel, recurrent or chunked.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnbook._validation import check_dim, check_flag, check_size, check_vectors
+from attnbook.scores import widen
 
 
 class PerformerFeatures(nn.Module):
@@ -17,8 +20,9 @@ class PerformerFeatures(nn.Module):
 
     The dividing by sqrt(d) is shared out: x is multiplied by d^(-1/4). The directions are drawn from `seed` and not
     learned. orthogonal: d of them at a time at right angles, with lengths as if drawn freely; fewer errors for the same
-    number. Nothing is taken off the exponents, which would have to be the same for all keys, and for later ones too. So
-    vectors longer than about 12 d^(1/4) underflow in float32: their features are 0.
+    number. Half precision gives float32. Nothing is taken off the exponents, which would have to be the same for all
+    keys, and for later ones too. So in float32 vectors should be shorter than about 10 d^(1/4): beyond it similarities
+    underflow to 0, and from 16 d^(1/4) on all of them, with outputs of 0.
     Raises: TypeError or ValueError that names the argument.
     Source: Choromanski et al. (2021), Lemma 1 and Section 2.4.
     """
@@ -45,6 +49,7 @@ class PerformerFeatures(nn.Module):
     def forward(self, x: Float[Tensor, "... n d"]) -> Float[Tensor, "... n f"]:
         check_vectors("x", x)
         check_dim("x", x, self.d, "d")
-        x = x * self.d**-0.25
-        exponents = x @ self.directions.to(x.dtype).mT
-        return exponents.sub_(x.square().sum(dim=-1, keepdim=True) / 2).exp_().mul(self.n_features**-0.5)
+        x = widen(x)
+        directions = self.directions.to(x) * self.d**-0.25
+        less = x.square().sum(dim=-1, keepdim=True) * (self.d**-0.5 / 2) + math.log(self.n_features) / 2
+        return (x @ directions.mT).sub_(less).exp_()  # in place, as n by f is the largest table here

@@ -82,6 +82,70 @@ def test_what_the_gate_does(device):
         check(output.flatten(), np.array(expected), atol=1e-14)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_through_a_state_handed_on(form, device):
+    """To all that went in, the first state too, from the outputs and the last state; expected: one step at a time."""
+    x = draw(13, device=device, grad=True)
+    (begin,) = inputs((2, 4, 3), seed=1, device=device, grad=True)
+    found = []
+    for attend, cut in ((FORMS[form], (6, 7)), (gated_linear_attention_recurrent, (13,))):
+        state, outputs = begin, []
+        for part in zip(*(t.split(cut, dim=1) for t in x), strict=True):
+            output, state = attend(*part, state=state)
+            outputs.append(output)
+        total = torch.cat(outputs, dim=1).square().sum() + state.pow(3).sum()
+        found.append(torch.autograd.grad(total, [*x, begin]))
+    for actual, expected in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
+    check(FORMS[form](*x, state=begin)[0], by_hand(*x, state=begin)[0], atol=1e-12)
+
+
+def test_gradients_by_differences(device):
+    x = draw(3, device=device)
+    x[3] = x[3] - 0.1  # away from 0, as above it is refused
+    (begin,) = inputs((2, 4, 3), seed=1, device=device)
+    leaves = [t.requires_grad_() for t in (*x, begin)]
+    assert torch.autograd.gradcheck(lambda *x: gated_linear_attention_recurrent(*x[:4], state=x[4]), leaves)
+
+
+@pytest.mark.parametrize("leading", [(), (2, 3)])
+def test_leading_axes(leading, device):
+    """Every text by itself gives the same as all at once."""
+    x = inputs((*leading, 7, 4), (*leading, 7, 4), (*leading, 7, 3), (*leading, 7), device=device)
+    x[3] = -x[3].abs()
+    expected, last = by_hand(*(t.reshape(-1, *t.shape[len(leading) :]) for t in x))
+    for form in FORMS.values():
+        output, state = form(*x)
+        check(output, expected.reshape(*leading, 7, 3), atol=1e-13)
+        check(state, last.reshape(*leading, 4, 3), atol=1e-13)
+    check(gated_linear_attention_parallel(*x), expected.reshape(*leading, 7, 3), atol=1e-13)
+
+
+def test_minus_infinity_forgets_all(device):
+    """The text begins anew there; and the gradients stay finite."""
+    x = draw(11, device=device)
+    x[3][:, 6] = -torch.inf
+    expected = np.concatenate([by_hand(*(t[:, :6] for t in x))[0], by_hand(*(t[:, 6:] for t in x))[0]], axis=1)
+    x = [t.requires_grad_() for t in x]
+    for form in (*FORMS.values(), lambda *x: (gated_linear_attention_parallel(*x),)):
+        output = form(*x)[0]
+        check(output, expected, atol=1e-13)
+        assert all(g.isfinite().all() for g in torch.autograd.grad(output.square().sum(), x))
+
+
+def test_weak_decay_behind_strong_decay_keeps_its_digits():
+    """In float32; sums of the decay from the start would reach -5,000 and lose three digits."""
+    x = inputs((1, 200, 4), (1, 200, 4), (1, 200, 3))
+    decay = torch.full((1, 200), -0.01, dtype=torch.float64)
+    decay[:, ::4] = -100
+    expected, last = by_hand(*x, decay)
+    narrow = [t.float() for t in (*x, decay)]
+    output, state = gated_linear_attention(*narrow)
+    check(output, expected, atol=2e-5)
+    check(state, last, atol=2e-5)
+    check(gated_linear_attention_parallel(*narrow), expected, atol=2e-5)
+
+
 def test_strong_decay_over_long_texts_neither_overflows_nor_is_lost():
     """Summed up to -6,400 within a chunk: exp of the difference, never of the sum alone."""
     x = torch.ones(1, 256, 2)
@@ -96,6 +160,9 @@ def test_half_precision(dtype, device):
     output, state = gated_linear_attention(*x, chunk=4)
     check(output, by_hand(*x)[0], atol=0.1)
     assert output.dtype == dtype and state.dtype == torch.float32
+    rounded = state.to(dtype)
+    again, state = gated_linear_attention(*x, state=rounded)
+    assert torch.equal(again, gated_linear_attention(*x, state=rounded.float())[0]) and state.dtype == torch.float32
 
 
 X = torch.zeros(2, 5, 4), torch.zeros(2, 5, 4), torch.zeros(2, 5, 3)
@@ -104,6 +171,12 @@ X = torch.zeros(2, 5, 4), torch.zeros(2, 5, 4), torch.zeros(2, 5, 3)
 @pytest.mark.parametrize(
     ("call", "error", "starts", "says"),
     [
+        (
+            lambda: gated_linear_attention(X[0], X[1][..., :3], X[2], torch.zeros(2, 5)),
+            ValueError,
+            "key must have last axis 4",
+            "(2, 5, 3)",
+        ),
         (lambda: gated_linear_attention(*X, 0.5), TypeError, "log_decay must be a torch.Tensor", "float"),
         (
             lambda: gated_linear_attention(*X, torch.zeros(2, 4)),
@@ -112,6 +185,18 @@ X = torch.zeros(2, 5, 4), torch.zeros(2, 5, 4), torch.zeros(2, 5, 3)
             "(2, 4)",
         ),
         (lambda: gated_linear_attention(*X, torch.ones(2, 5)), ValueError, "log_decay must be at most 0", "1"),
+        (
+            lambda: gated_linear_attention(*X, torch.full((2, 5), torch.nan)),
+            ValueError,
+            "log_decay must be at most 0",
+            "nan",
+        ),
+        (
+            lambda: gated_linear_attention(*X, torch.zeros(2, 5), state=torch.zeros(2, 4, 3).double()),
+            TypeError,
+            "state must have the dtype of value, torch.float32",
+            "float64",
+        ),
         (
             lambda: gated_linear_attention(*X, torch.zeros(2, 5), state=torch.zeros(2, 3, 4)),
             ValueError,

@@ -99,6 +99,55 @@ def same(actual, expected, x, atol):
         torch.testing.assert_close(a, b, atol=10 * atol, rtol=0)
 
 
+def test_gradients_of_linformer(device):
+    """To the projections too; expected: the definition of attention on keys and values mixed before."""
+    x = inputs((2, 5, 4), (2, 7, 4), (2, 7, 3), (3, 7), (3, 7), device=device, grad=True)
+    q, k, v, E, F = x
+    output = linformer_attention(q, k, v, key_projection=E, value_projection=F)
+    expected, _ = attention(q, torch.einsum("rm,bmd->brd", E, k), torch.einsum("rm,bmd->brd", F, v))
+    same(output, expected, x, atol=1e-13)
+
+
+def six_steps(a):
+    """Xiong et al. (2021), Eq. 16, for one matrix, from A^T / (|A|_1 |A|_inf)."""
+    z = a.T / (np.abs(a).sum(axis=0).max() * np.abs(a).sum(axis=1).max())
+    eye = np.eye(len(a))
+    for _ in range(6):
+        z = z @ (13 * eye - a @ z @ (15 * eye - a @ z @ (7 * eye - a @ z))) / 4
+    return z
+
+
+def test_the_six_steps_by_their_formula(device):
+    """Where they are far from the inverse, so that five or seven steps give something else."""
+    x = inputs((3, 9, 4), (3, 9, 4), device=device)
+    q, k = map(as_float64, x)
+    expected = []
+    for query, key in zip(q, k, strict=True):
+        one, two, three = (
+            rows_softmax(a @ b.T / 2)
+            for a, b in ((query, means(key, 4)), (means(query, 4), means(key, 4)), (means(query, 4), key))
+        )
+        expected.append(one @ six_steps(two) @ three)
+        assert np.abs(two @ six_steps(two) - np.eye(4)).max() > 0.01
+    check(nystrom_weights(*x, landmarks=4), np.stack(expected), atol=1e-12)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_gradients_by_differences(exact, device):
+    x = inputs((5, 3), (6, 3), (6, 2), device=device, grad=True)
+    assert torch.autograd.gradcheck(lambda *x: nystrom_attention(*x, landmarks=2, exact=exact), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_linformer_in_half_precision(dtype, device):
+    """Only the output is rounded: the mixed keys and values are not."""
+    q, k, v, E, F = (t.to(dtype) for t in inputs((2, 9, 8), (2, 32, 8), (2, 32, 8), (4, 32), (4, 32), device=device))
+    output = linformer_attention(q, k, v, key_projection=E, value_projection=F)
+    wide = linformer_attention(q.float(), k.float(), v.float(), key_projection=E.float(), value_projection=F.float())
+    assert output.dtype == dtype
+    torch.testing.assert_close(output.float(), wide, atol=1e-6, rtol=torch.finfo(dtype).eps / 2)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype, device):
     x = [t.to(dtype) for t in inputs((2, 16, 8), (2, 16, 8), (2, 16, 8), device=device)]
@@ -139,6 +188,7 @@ E = torch.zeros(3, 7)
             "key_projection must have the dtype of key",
             "float64",
         ),
+        (lambda: Linformer(6, 2)(X[0], [1.0], X[2]), TypeError, "key must be a torch.Tensor", "list"),
         (lambda: Linformer(6, 2)(*X), ValueError, "key must have at most 6 rows", "(2, 7, 4)"),
         (lambda: Linformer(6, 0), ValueError, "rank must be at least 1", "0"),
         (lambda: nystrom_attention(*X, landmarks=6), ValueError, "query must have at least 6 rows", "(2, 5, 4)"),

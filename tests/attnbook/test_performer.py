@@ -109,6 +109,31 @@ def test_many_features_near_softmax_attention(device):
     assert errors[0] > 2.5 * errors[1] > 6 * errors[2] and errors[2] < 0.05
 
 
+def test_where_the_range_ends():
+    """In float32, for vectors of any direction: at 10 d^(1/4) no similarity is 0, at 16 d^(1/4) all are."""
+    for d, count in ((16, 64), (64, 266), (128, 512)):
+        unit = [F.normalize(x, dim=-1) * d**0.25 for x in inputs((300, d), (300, d), dtype=torch.float32)]
+        features = PerformerFeatures(d, count)
+        fine, lost = (features(length * unit[0]) @ features(length * unit[1]).mT for length in (10, 16))
+        assert fine.min() > 0 and not lost.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype, device):
+    """The features of the rounded vectors in float32: exponents are not rounded."""
+    (x,) = inputs((5, 16), dtype=dtype, device=device)
+    features = PerformerFeatures(16, 40)
+    given, w = as_float64(x) / 2, as_float64(features.directions)
+    expected = np.exp(given @ w.T - (given**2).sum(axis=-1, keepdims=True) / 2) / math.sqrt(40)
+    assert features(x).dtype == torch.float32
+    check(features(x), expected, atol=0, rtol=1e-5)
+
+
+def test_gradients_by_differences(device):
+    (x,) = inputs((2, 3, 4), device=device, grad=True)
+    assert torch.autograd.gradcheck(PerformerFeatures(4, 6), [x])
+
+
 def test_long_vectors_underflow_to_zero_and_not_to_nan():
     x = torch.full((1, 3, 4), 1000.0)
     output, _ = linear_attention(x, x, torch.ones(1, 3, 2), features=PerformerFeatures(4, 8))
