@@ -108,19 +108,19 @@ def same_output(weights: Float[Tensor, " m"], value: Float[Tensor, "m d_v"], awa
     Raises: TypeError or ValueError for shapes that do not fit or a key that is not there.
     Source: Brunner et al. (2020), Section 3, for the space of the changes.
     """
+    _check_row("weights", weights)
     check_vectors("value", value)
-    check_vectors("weights", weights)
-    if weights.dim() != 1 or value.dim() != 2 or len(value) != len(weights):
-        raise ValueError(f"weights and value must be (m,), (m, d_v); got {shape(weights)}, {shape(value)}")
+    if value.dim() != 2 or len(value) != len(weights):
+        raise ValueError(f"value must have shape (m, d_v), m = {len(weights)} as in weights; got {shape(value)}")
     if not 0 <= away < len(weights):
         raise ValueError(f"away must be from 0 to {len(weights) - 1}; got {away}")
     row, kept = weights.double().clone(), torch.cat([value.double(), value.new_ones(len(value), 1).double()], dim=1)
     free = row > 0
     while free[away]:
         places = free.nonzero()[:, 0]
-        _, sizes, directions = torch.linalg.svd(kept[places].T)
-        silent = directions[int((sizes > 1e-10 * sizes[0]).sum()) :]  # rows: changes that nothing in `kept` hears
-        delta = -silent.T @ silent[:, places == away][:, 0]
+        basis, sizes, _ = torch.linalg.svd(kept[places], full_matrices=False)
+        heard = basis[:, sizes > 1e-10 * sizes[0]]  # columns: changes that the output or the sum hears
+        delta = heard @ heard[places == away][0] - (places == away).double()  # of "less on away", what neither hears
         if not delta.norm() > 1e-9:
             break
         falling = delta < -1e-14
@@ -139,10 +139,10 @@ def kendall(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> float:
     Raises: TypeError or ValueError for a and b that are not two rows of the same length, at least 2.
     Source: Kendall (1945), "The Treatment of Ties in Ranking Problems".
     """
-    check_vectors("a", a)
-    check_vectors("b", b)
-    if a.dim() != 1 or a.shape != b.shape or len(a) < 2:
-        raise ValueError(f"a and b must be rows of the same length, at least 2; got {shape(a)} and {shape(b)}")
+    _check_row("a", a)
+    _check_row("b", b)
+    if len(a) != len(b) or len(a) < 2:
+        raise ValueError(f"b must have the length of a, and both at least 2; got {len(a)} and {len(b)}")
     first, second = ((x.unsqueeze(1) - x.unsqueeze(0)).sign().double() for x in (a, b))
     possible = (first.square().sum() * second.square().sum()).sqrt()
     return float((first * second).sum() / possible) if possible > 0 else 0.0
@@ -152,3 +152,10 @@ def _check_tokens(x: Tensor) -> None:
     check_vectors("x", x)
     if x.dim() != 2:
         raise ValueError(f"x must have shape (n, d); got {shape(x)}")
+
+
+def _check_row(name: str, x: object) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point torch.Tensor; got {getattr(x, 'dtype', type(x).__name__)}")
+    if x.dim() != 1:
+        raise ValueError(f"{name} must be one row of numbers, (n,); got shape {shape(x)}")

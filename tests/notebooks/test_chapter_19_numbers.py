@@ -52,7 +52,7 @@ def test_the_ring_of_the_loop(page, drawn):
     for step in range(1, 5):
         seen = (owner[:, None] - owner) % 4 < step
         largest = np.abs(softmax(np.where(seen, scores, -np.inf)) @ v - exact).max()
-        assert f"after step {step}: difference to attention {largest:.2f}" in page[0]
+        assert f"after step {step}: largest difference to attention {largest:.2f}" in page[0]
 
 
 def test_a_bad_average(page, drawn):
