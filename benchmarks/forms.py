@@ -58,13 +58,13 @@ def block_pattern(n: int) -> Tensor:
     return near | masks.random_block(number, size=1, count=min(more, number), seed=0) if more else near
 
 
-def forms(n: int) -> dict[str, Form]:
+def forms(n: int, device: str = "cpu") -> dict[str, Form]:
     """By name, for texts of n tokens; the first is what all are compared with."""
     torch.manual_seed(0)
-    project = torch.randn(2, min(RANK, n), n) / n**0.5
-    features = PerformerFeatures(D, FEATURES, seed=0)
-    blocks = block_pattern(n)
-    decay, beta = torch.full((1, HEADS, n), -0.05), torch.full((1, HEADS, n), 0.5)
+    project = torch.randn(2, min(RANK, n), n).to(device) / n**0.5
+    features = PerformerFeatures(D, FEATURES, seed=0).float().to(device)
+    blocks = block_pattern(n).to(device)
+    decay, beta = torch.full((1, HEADS, n), -0.05, device=device), torch.full((1, HEADS, n), 0.5, device=device)
     return {
         BASE: Form(F.scaled_dot_product_attention),
         f"{BASE}, again": Form(F.scaled_dot_product_attention),
@@ -75,7 +75,9 @@ def forms(n: int) -> dict[str, Form]:
         "tiled": Form(tiled_attention),
         "tiled, causal": Form(partial(tiled_attention, causal=True)),
         "window as a mask": Form(
-            lambda q, k, v: scaled_dot_product_attention(q, k, v, mask=masks.sliding_window(n, before=127, after=128)),
+            lambda q, k, v: scaled_dot_product_attention(
+                q, k, v, mask=masks.sliding_window(n, before=127, after=128, device=device)
+            ),
             longest=8192,
         ),
         "window": Form(partial(sliding_window_attention, before=127, after=128)),

@@ -27,14 +27,14 @@ BACKWARD = [256, 1024, 4096, 16384]
 MEMORY = [1024, 4096, 16384]
 
 
-def chosen(n: int, *, with_peers: bool, backward: bool) -> dict[str, Form]:
-    every = forms(n) | (peers(n) if with_peers else {})
+def chosen(n: int, *, with_peers: bool, backward: bool, device: str = "cpu") -> dict[str, Form]:
+    every = forms(n, device) | (peers(n, device) if with_peers else {})
     return {name: form for name, form in every.items() if n <= form.longest and (form.backward or not backward)}
 
 
 def timed(n: int, *, device: str, with_peers: bool, backward: bool) -> dict:
     running = {}
-    for name, form in chosen(n, with_peers=with_peers, backward=backward).items():
+    for name, form in chosen(n, with_peers=with_peers, backward=backward, device=device).items():
         inputs = form.inputs(n, device=device, requires_grad=backward)
         running[name] = lambda form=form, inputs=inputs: form.run(inputs)
     with torch.set_grad_enabled(backward):

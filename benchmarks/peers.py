@@ -16,17 +16,17 @@ from torch import nn
 from benchmarks.forms import FEATURES, HEADS, LANDMARKS, RANK, WINDOW, D, Form
 
 
-def peers(n: int) -> dict[str, Form]:
+def peers(n: int, device: str = "cpu") -> dict[str, Form]:
     """By name, for texts of n tokens."""
     return {
         "window: local-attention": local_attention(causal=False),
         "window, causal: local-attention": local_attention(causal=True),
-        "window: compiled flex_attention": flex(n),
+        "window: compiled flex_attention": flex(n, device),
         "linear, causal: fla, naive chunks": fla_chunks(),
-        "Performer: performer-pytorch": performer(causal=False),
-        "Performer, causal: performer-pytorch": performer(causal=True),
-        "Linformer: linformer": linformer(n),
-        "Nystrom: nystrom-attention": nystrom(),
+        "Performer: performer-pytorch": performer(device, causal=False),
+        "Performer, causal: performer-pytorch": performer(device, causal=True),
+        "Linformer: linformer": linformer(n, device),
+        "Nystrom: nystrom-attention": nystrom(device),
     }
 
 
@@ -37,10 +37,9 @@ def local_attention(*, causal: bool) -> Form:
     return Form(LocalAttention(back, causal=causal, exact_windowsize=True, use_rotary_pos_emb=False))
 
 
-def flex(n: int) -> Form:
+def flex(n: int, device: str) -> Form:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         near = lambda b, h, i, j: (j - i <= WINDOW // 2) & (i - j < WINDOW // 2)  # noqa: E731
@@ -64,24 +63,26 @@ def fla_chunks() -> Form:
     return Form(attend)
 
 
-def performer(*, causal: bool) -> Form:
+def performer(device: str, *, causal: bool) -> Form:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from performer_pytorch import FastAttention
 
         layer = FastAttention(dim_heads=D, nb_features=FEATURES, causal=causal)
+    layer.to(device)
     return Form(layer, longest=2048) if causal else Form(layer)
 
 
-def linformer(n: int) -> Form:
+def linformer(n: int, device: str) -> Form:
     from linformer import LinformerSelfAttention
 
     layer = LinformerSelfAttention(HEADS * D, n, k=min(RANK, n), heads=HEADS)
     layer.to_q = layer.to_k = layer.to_v = layer.to_out = nn.Identity()
+    layer.to(device)
     return Form(lambda q, k, v: layer(v), joined=True)
 
 
-def nystrom() -> Form:
+def nystrom(device: str) -> Form:
     from nystrom_attention import NystromAttention
 
     layer = NystromAttention(HEADS * D, dim_head=D, heads=HEADS, num_landmarks=LANDMARKS, residual=False)
@@ -97,6 +98,7 @@ def nystrom() -> Form:
             return self.inputs
 
     layer.to_qkv = given = Given()
+    layer.to(device)
 
     def attend(*inputs):
         given.inputs = inputs
