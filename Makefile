@@ -47,6 +47,7 @@ train: $(INSTALLED) ## train afresh the weights that chapters load, and the alig
 	$(DETERMINISTIC) $(BIN)/python site/scripts/train_digits.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/shuffle_digits.py
 	$(DETERMINISTIC) $(BIN)/python site/scripts/align_examples.py
+	$(DETERMINISTIC) $(BIN)/python site/scripts/measure_explanations.py
 
 # The peers are the packages that a reader would pick; they are compared, and nothing else needs them.
 bench: $(INSTALLED) ## time and memory of the forms beside PyTorch and other packages, stored for the chapters (half an hour)

@@ -86,7 +86,7 @@ def contributions(
     To see what a head adds to the model's own vectors, give the values after its part of the output projection,
     v_j W_o.
     Raises: TypeError or ValueError for shapes that do not fit.
-    Source: Kobayashi et al. (2020), Section 2.2.
+    Source: Kobayashi et al. (2020), Sections 2.2 and 3.
     """
     check_vectors("weights", weights)
     check_vectors("value", value)

@@ -28,8 +28,9 @@ def linformer_attention(
 ) -> Output:
     """softmax(Q (E K)^T / sqrt(d_k)) F V: the m keys and values are mixed into r, by E for keys and F for values.
 
-    Exact attention is E = F = the identity. Shapes: query (..., n, d_k), key (..., m, d_k), value (..., m, d_v),
-    projections (r, m) -> output (..., n, d_v). Raises: TypeError or ValueError that names the argument.
+    E and F have a column for each key, so where they are learned they fix the length. With E = F = the identity this is
+    exact attention. Shapes: query (..., n, d_k), key (..., m, d_k), value (..., m, d_v), projections (r, m) -> output
+    (..., n, d_v). Raises: TypeError or ValueError that names the argument.
     Source: Wang et al. (2020), "Linformer", Eq. 7.
     """
     check_sequences(query, key, value, same_length=False)

@@ -19,10 +19,10 @@ class PerformerFeatures(nn.Module):
     """x (..., n, d) -> positive random features (..., n, n_features) that estimate exp(q . k / sqrt(d)).
 
     The dividing by sqrt(d) is shared out: x is multiplied by d^(-1/4). The directions are drawn from `seed` and not
-    learned. orthogonal: d of them at a time at right angles, with lengths as if drawn freely; fewer errors for the same
-    number. Half precision gives float32. Nothing is taken off the exponents, which would have to be the same for all
-    keys, and for later ones too. So in float32 vectors should be shorter than about 10 d^(1/4): beyond it similarities
-    underflow to 0, and from 16 d^(1/4) on all of them, with outputs of 0.
+    learned. orthogonal: d of them at a time at right angles, with lengths as if drawn freely; the error of short
+    vectors is smaller. Half precision gives float32. Nothing is taken off the exponents, which would have to be the
+    same for all keys, and for later ones too. So in float32 vectors should be shorter than about 10 d^(1/4): beyond it
+    similarities underflow to 0, and from 16 d^(1/4) on all of them, with outputs of 0.
     Raises: TypeError or ValueError that names the argument.
     Source: Choromanski et al. (2021), Lemma 1 and Section 2.4.
     """
@@ -51,5 +51,5 @@ class PerformerFeatures(nn.Module):
         check_dim("x", x, self.d, "d")
         x = widen(x)
         directions = self.directions.to(x) * self.d**-0.25
-        less = x.square().sum(dim=-1, keepdim=True) * (self.d**-0.5 / 2) + math.log(self.n_features) / 2
-        return (x @ directions.mT).sub_(less).exp_()  # in place, as n by f is the largest table here
+        shift = x.square().sum(dim=-1, keepdim=True) * (-(self.d**-0.5) / 2) - math.log(self.n_features) / 2
+        return (x @ directions.mT).add_(shift).exp_()  # in place, as n by f is the largest table here

@@ -18,6 +18,11 @@ EQUIVALENT = {
     "attention-pooling": {"-1: USub dropped": LAST_OF_TWO},
     "nearest-passages": {"-1: USub dropped": LAST_OF_TWO},
     "linear-attention": {"-1: USub dropped": LAST_OF_TWO},
+    "rank-agreement": {
+        "(a[i] - a[j]) * (b[i] - b[j]): Mult changed": "without ties a quotient has the sign of the product",
+        "(i, j): pair exchanged": "both differences change their signs",
+    },
+    "without-one-key": {"-1: USub dropped": LAST_OF_TWO},
     "score-gradient": {"-1: USub dropped": LAST_OF_TWO},
     "attention-rollout": {
         "-1: USub dropped": "a layer has n rows and n columns: axes 1 and 2 are as long",
