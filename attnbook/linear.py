@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from attnbook._validation import check_flag, check_sequences, check_size, shape
+from attnbook._validation import check_flag, check_same_kind, check_sequences, check_size, shape
 from attnbook.attention import Output, Value
 from attnbook.scores import widen
 
@@ -134,4 +134,5 @@ def _check(
         return q, k, v, State(start, start.sum(dim=-1))
     if state.sum.shape != start.shape:
         raise ValueError(f"state must hold a sum of shape {shape(start)}; got {shape(state.sum)}")
+    check_same_kind("state", state.sum, "value", v)
     return q, k, v, state

@@ -107,6 +107,12 @@ Q, K, V = torch.zeros(2, 5, 4), torch.zeros(2, 7, 4), torch.zeros(2, 7, 3)
             "state must hold a sum of shape (2, 4, 3)",
             "(2, 4, 4)",
         ),
+        (
+            lambda: linear_attention(Q, K, V, state=State(torch.zeros(2, 4, 3).double(), torch.zeros(2, 4).double())),
+            TypeError,
+            "state must have the dtype of value",
+            "float64",
+        ),
     ],
 )
 def test_errors(call, error, starts, says, own_errors):
