@@ -4,6 +4,7 @@ import torch
 
 from attnbook.exercises import properties
 from attnbook.exercises.kinds import Choice, ChoiceExercise, FunctionExercise, Mistake, NumberExercise, WrongNumber
+from attnbook.exercises.values import show
 
 # ---- Joining
 
@@ -123,7 +124,7 @@ def same_work(call, inputs):
     work = [(call({**inputs, "rank": rank}) + 1).sum().item() for rank in range(ranks)]
     if max(work) - min(work) < 1e-6:
         return None
-    return f"of {n} positions the workers' queries see {', '.join(str(int(w)) for w in work)} keys in all: not balanced"
+    return f"of {n} positions the workers' queries see {', '.join(show(w) for w in work)} keys in all: not balanced"
 
 
 POSITIONS = FunctionExercise(
