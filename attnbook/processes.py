@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +23,8 @@ def run(function: Callable, ranks: int, *arguments: Any, timeout: float = 60.0) 
 
     Each rank is a process with one thread, and `torch.distributed` ready on the loopback address (gloo). function:
     importable, so not one that a notebook defines. timeout: seconds that a rank waits for another one.
-    A rank that ends without an answer gives a RuntimeError as its result.
+    A rank that ends without an answer gives a RuntimeError as its result. So does one that is still running when twice
+    the timeout has passed since another one failed: it is stopped.
     """
     check_size("ranks", ranks, least=1)
     check_number("timeout", timeout)
@@ -39,23 +41,35 @@ def run(function: Callable, ranks: int, *arguments: Any, timeout: float = 60.0) 
             theirs.close()  # ours ends when theirs does
             pipes.append(ours)
             started.append(process)
-        results = _collect(pipes, started)
+        try:
+            results = _collect(pipes, started, 2 * timeout)
+        except BaseException:  # an interrupt, say: nobody runs on alone
+            for process in started:
+                process.kill()
+            raise
         for process in started:
             process.join()
     return results
 
 
-def _collect(pipes: list[Connection], processes: list) -> list[Any]:
+def _collect(pipes: list[Connection], processes: list, patience: float) -> list[Any]:
     results: dict[int, Any] = {}
-    while len(results) < len(pipes):
-        for pipe in wait([pipe for rank, pipe in enumerate(pipes) if rank not in results]):
-            rank = pipes.index(pipe)
-            try:
-                results[rank] = pipe.recv()
-                pipe.send(None)
-            except EOFError:
-                processes[rank].join()
-                results[rank] = RuntimeError(f"rank {rank} ended with exit code {processes[rank].exitcode}")
+    end = None
+    while missing := [rank for rank in range(len(pipes)) if rank not in results]:
+        ready = wait([pipes[rank] for rank in missing], None if end is None else max(0.0, end - time.monotonic()))
+        for rank in missing:
+            if not ready:
+                processes[rank].kill()
+                results[rank] = RuntimeError(f"rank {rank} did not answer and was stopped")
+            elif pipes[rank] in ready:
+                try:
+                    results[rank] = pipes[rank].recv()
+                    pipes[rank].send(None)
+                except EOFError:
+                    processes[rank].join()
+                    results[rank] = RuntimeError(f"rank {rank} ended with exit code {processes[rank].exitcode}")
+                if isinstance(results[rank], Exception) and end is None:
+                    end = time.monotonic() + patience
     return [results[rank] for rank in range(len(pipes))]
 
 
@@ -63,7 +77,7 @@ def _rank(
     function: Callable, rank: int, ranks: int, arguments: tuple, meeting: str, timeout: float, pipe: Connection
 ) -> None:
     torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
+    os.environ |= {"linux": {"GLOO_SOCKET_IFNAME": "lo"}, "darwin": {"GLOO_SOCKET_IFNAME": "lo0"}}.get(sys.platform, {})
     try:
         dist.init_process_group(
             "gloo", init_method=meeting, rank=rank, world_size=ranks, timeout=timedelta(seconds=timeout)

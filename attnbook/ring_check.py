@@ -25,19 +25,28 @@ class Part(NamedTuple):
     backward: Traffic
 
 
-def part(query: Tensor, key: Tensor, value: Tensor, upstream: Tensor, causal: bool, dies: int | None = None) -> Part:
+def part(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    upstream: Tensor,
+    causal: bool,
+    dies: int | None = None,
+    group: dist.ProcessGroup | None = None,
+) -> Part:
     """On each rank of a process group: the whole sequence comes in, this rank's part goes out.
 
     upstream: the gradient of the output. dies: a rank that ends as soon as the others are waiting for it.
+    group: as in `ring_attention`.
     """
-    rank, ranks = dist.get_rank(), dist.get_world_size()
+    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
     query, key, value, upstream = (split(x, rank, ranks) for x in (query, key, value, upstream))
     inputs = [x.requires_grad_() for x in (query, key, value)]
-    dist.barrier()
+    dist.barrier(group)
     if rank == dies:
         os._exit(1)
     traffic = Traffic()
-    output = ring_attention(*inputs, causal=causal, traffic=traffic)
+    output = ring_attention(*inputs, causal=causal, group=group, traffic=traffic)
     forward = Traffic(traffic.messages, traffic.bytes)
     grads = torch.autograd.grad(output, inputs, upstream)
     backward = Traffic(traffic.messages - forward.messages, traffic.bytes - forward.bytes)
