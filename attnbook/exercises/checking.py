@@ -103,13 +103,13 @@ def _examined(exercise: FunctionExercise, attempt: Callable, hint: Callable[[], 
         sections.append((f"The mistake, {found[0]}", found[1], False))
     example = None
     if wrong:
-        example = smallest_counterexample(exercise, attempt, wrong[0])
+        example, case = smallest_counterexample(exercise, attempt, wrong[0])
         sections += [
             ("On the input", example.call, True),
             ("Expected", example.expected, True),
             ("Your result", example.given, True),
         ]
-        where = _where_wrong(exercise.cases, wrong)
+        where = _where_wrong(exercise.cases, wrong, case)
         if where:
             sections.append(("Where", where, False))
     next_hint = hint()
@@ -167,8 +167,10 @@ def _first_error(exercise: FunctionExercise, attempt: Callable, inputs: Mapping,
     raise AssertionError("an attempt that raised an error raises it no more")  # it runs with the same seed
 
 
-def smallest_counterexample(exercise: FunctionExercise, attempt: Callable, failing: int) -> Counterexample:
-    """Make the case's sizes smaller, one after the other, as long as the attempt stays wrong."""
+def smallest_counterexample(
+    exercise: FunctionExercise, attempt: Callable, failing: int
+) -> tuple[Counterexample, Mapping]:
+    """Make the case's sizes smaller, one after the other, as long as the attempt stays wrong; and the case it is of."""
     case, seed = dict(exercise.cases[failing]), failing
 
     def wrong(smaller: Mapping) -> bool:
@@ -200,15 +202,18 @@ def smallest_counterexample(exercise: FunctionExercise, attempt: Callable, faili
         shown = f"{type(error.error).__name__}: {error.error}{where}"
     except Unreadable as error:
         shown = str(error)
-    return Counterexample(inputs, _call_text(exercise, inputs), show(expected), shown)
+    return Counterexample(inputs, _call_text(exercise, inputs), show(expected), shown), case
 
 
 def _call_text(exercise: FunctionExercise, inputs: Mapping) -> str:
     return "\n".join(f"{name} = {show(value)}" for name, value in inputs.items())
 
 
-def _where_wrong(cases: Sequence[Mapping], wrong: Sequence[int]) -> str:
-    """The size or option that tells the wrong cases from the right ones, if one does."""
+def _where_wrong(cases: Sequence[Mapping], wrong: Sequence[int], smallest: Mapping) -> str:
+    """The size or option that tells the wrong ones of the cases tried from the right ones, if one does.
+
+    smallest: the case of the counterexample that is shown, which was not among them; what it contradicts is not said.
+    """
     right = [k for k in range(len(cases)) if k not in wrong]
     if not right:
         return ""
@@ -216,12 +221,13 @@ def _where_wrong(cases: Sequence[Mapping], wrong: Sequence[int]) -> str:
         bad, good = ({cases[k].get(name) for k in some} for some in (wrong, right))
         if bad & good:
             continue
-        said = SAID.get(name, name)
-        if all(isinstance(x, int | float) and not isinstance(x, bool) for x in bad | good) and min(bad) > max(good):
+        said, shown = SAID.get(name, name), smallest.get(name)
+        numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in bad | good)
+        if numbers and min(bad) > max(good) and shown > max(good):
             least = f"{max(good):g}" if len(good) == 1 else f"{max(good):g} or less"
-            return f"Right where {said} is {least}, wrong where it is more."
-        if len(bad) == 1 and isinstance(only := bad.pop(), int | float) and not isinstance(only, bool):
-            return f"Wrong only where {said} is {only:g}."
+            return f"Of the inputs tried, those where {said} is {least} came out right, the others wrong."
+        if numbers and bad == {shown}:
+            return f"Of the inputs tried, only those where {said} is {shown:g} came out wrong."
     return ""
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from attnbook import exercises
-from attnbook.exercises import check, examine, record, running
+from attnbook.exercises import check, checking, examine, record, running
 from attnbook.exercises.catalogue import all_exercises, find
 from attnbook.exercises.kinds import FunctionExercise
 from attnbook.exercises.values import same
@@ -151,7 +151,7 @@ def test_right_in_one_size_only():
     def attempt(x):
         return (x @ x.mT / math.sqrt(x.shape[-1])).softmax(-1)[:1].expand(x.shape[0], -1, -1)
 
-    assert "Right where batch is 1, wrong where it is more" in str(examine("weights-for-many", attempt))
+    assert "those where batch is 1 came out right, the others wrong" in str(examine("weights-for-many", attempt))
 
 
 WEIRD = [
@@ -284,3 +284,19 @@ def test_shown_once(capsys):
     report = check("softmax", lambda s: s.softmax(-1))
     assert capsys.readouterr().out.startswith("Passed: A softmax")
     assert report.passed and report.mistake is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "smallest", "said"),
+    [
+        ([1, 2], {"n": 2, "m": 3}, "Of the inputs tried, those where n is 1 came out right, the others wrong."),
+        ([2], {"n": 3, "m": 3}, "Of the inputs tried, those where n is 2 or less came out right, the others wrong."),
+        ([0], {"n": 1, "m": 3}, "Of the inputs tried, only those where n is 1 came out wrong."),
+        ([1, 2], {"n": 1, "m": 3}, ""),  # the counterexample shown is wrong with n = 1 as well
+        ([0], {"n": 2, "m": 3}, ""),
+        ([0, 1, 2], {"n": 1, "m": 1}, ""),
+    ],
+)
+def test_where_it_is_wrong_is_never_contradicted_by_what_is_shown(wrong, smallest, said):
+    cases = [{"n": 1, "m": 3}, {"n": 2, "m": 3}, {"n": 3, "m": 3}]
+    assert checking._where_wrong(cases, wrong, smallest) == said
