@@ -102,7 +102,7 @@ def test_when_sending_hides(page):
     assert f"(a) {equal(4e11):,.0f} positions a worker\n(b) {equal(5e10, computed=0.5):,.0f}\n" in page[0]
     masked, not_masked = (equal(5e10, computed=x, received=0.25) for x in (0.5, 1.0))
     assert f"(c) {masked:,.0f} with the mask, without {not_masked:,.0f}\n" in page[0]
-    assert f"fewer than the {masked:,.0f} of the exercise above" in page[1]
+    assert f"fewer than the {masked:,.0f} found in" in page[1]
     backward = equal(5e10, computed=2.5, received=2.0) / equal(5e10)
     assert f"(d) times {backward:.1f}: easier" in page[0]
 
