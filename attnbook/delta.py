@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnbook._validation import check_dim, check_same_kind, check_sequences, check_size, shape
-from attnbook.gated import Memory, Values, Vectors, start
-from attnbook.scores import widen
+from attnbook._validation import check_size
+from attnbook.gated import Memory, Values, Vectors, check_recurrence
 
 Strength = Float[Tensor, "... n"]
 
@@ -76,14 +75,7 @@ def _check(
     query: Tensor, key: Tensor, value: Tensor, beta: Tensor, state: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """All in at least float32, beta as (..., n, 1), and the state to begin with."""
-    check_sequences(query, key, value, same_length=True)
-    check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
-    if not isinstance(beta, Tensor):
-        raise TypeError(f"beta must be a torch.Tensor of shape (..., n); got {type(beta).__name__}")
-    check_same_kind("beta", beta, "query", query)
-    if beta.shape != query.shape[:-1]:
-        raise ValueError(f"beta must have shape {tuple(query.shape[:-1])}, as query; got {shape(beta)}")
+    inputs = check_recurrence(query, key, value, "beta", beta, state)
     if not ((beta >= 0) & (beta <= 1)).all():
         raise ValueError(f"beta must lie between 0 and 1; got {beta.min().item():.4g} to {beta.max().item():.4g}")
-    q, k, v, b = widen(query), widen(key), widen(value), widen(beta).unsqueeze(-1)
-    return q, k, v, b, start(k, v, state)
+    return inputs

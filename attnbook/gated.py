@@ -85,20 +85,28 @@ def _check(
     query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, state: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """All in at least float32, log_decay as (..., n, 1), and the state to begin with."""
-    check_sequences(query, key, value, same_length=True)
-    check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
-    if not isinstance(log_decay, Tensor):
-        raise TypeError(f"log_decay must be a torch.Tensor of shape (..., n); got {type(log_decay).__name__}")
-    check_same_kind("log_decay", log_decay, "query", query)
-    if log_decay.shape != query.shape[:-1]:
-        raise ValueError(f"log_decay must have shape {tuple(query.shape[:-1])}, as query; got {shape(log_decay)}")
+    inputs = check_recurrence(query, key, value, "log_decay", log_decay, state)
     if not (log_decay <= 0).all():
         raise ValueError(f"log_decay must be at most 0; got {log_decay.max().item():.4g}")
-    q, k, v, g = widen(query), widen(key), widen(value), widen(log_decay).unsqueeze(-1)
-    return q, k, v, g, start(k, v, state)
+    return inputs
 
 
-def start(key: Tensor, value: Tensor, state: Tensor | None) -> Tensor:
+def check_recurrence(
+    query: Tensor, key: Tensor, value: Tensor, name: str, x: object, state: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All in at least float32, x, one number a position, as (..., n, 1), and the state to begin with."""
+    check_sequences(query, key, value, same_length=True)
+    check_dim("key", key, query.shape[-1], "the size of the query, as the two are multiplied")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor of shape (..., n); got {type(x).__name__}")
+    check_same_kind(name, x, "query", query)
+    if x.shape != query.shape[:-1]:
+        raise ValueError(f"{name} must have shape {tuple(query.shape[:-1])}, as query; got {shape(x)}")
+    q, k, v = widen(query), widen(key), widen(value)
+    return q, k, v, widen(x).unsqueeze(-1), _start(k, v, state)
+
+
+def _start(key: Tensor, value: Tensor, state: Tensor | None) -> Tensor:
     """The state (..., d_k, d_v) to begin with; key and value are wide already."""
     empty = value.new_zeros(*value.shape[:-2], key.shape[-1], value.shape[-1])
     if state is None:
