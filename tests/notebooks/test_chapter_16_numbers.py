@@ -123,3 +123,18 @@ def test_the_measurement_is_of_the_whole_set(measured):
     assert measured["settings"]["threads"] == 1 and measured["settings"]["heads"] == 8
     for row in (*forward.values(), *both.values()):
         assert row["PyTorch SDPA"] == [1, 1, 1] and abs(row["PyTorch SDPA, again"][0] - 1) < 0.15
+
+
+def test_what_the_prose_says_of_the_measurement(page, measured):
+    forward, both = (measured["ratios"][mode] for mode in ("forward", "forward and backward"))
+    mib = measured["mebibytes"]
+    shown = [rows[n]["tiled"][0] for rows in (forward, both) for n in ("1024", "4096", "16384")]
+    text = f"takes {100 * (min(shown) - 1):.0f} to {100 * (max(shown) - 1):.0f}% more time than the kernel"
+    assert f"{text} ({100 * (forward['2048']['tiled'][0] - 1):.0f}% at 2,048 tokens)" in page[1]
+    causal = [forward[n]["tiled, causal"][0] / forward[n]["tiled"][0] for n in ("4096", "16384")]
+    assert "it takes {:.0%} of its own time on 4,096 tokens and {:.0%} on 16,384".format(*causal) in page[1]
+    slower = [forward[n]["definition"][0] for n in ("1024", "8192")]
+    assert "takes {:.1f} times as long at 1,024 tokens and {:.1f} times as long at 8,192".format(*slower) in page[1]
+    assert f"{mib['forward']['4096']['tiled']:.0f} MiB at 4,096 tokens" in page[1]
+    assert f"The definition needs {mib['forward and backward']['4096']['definition']:,.0f} MiB" in page[1]
+    assert 60 < mib["forward"]["32768"]["tiled"] < 70 and "ran in 64 MiB beside its inputs" in page[1]
