@@ -8,6 +8,7 @@ Axes: batch sequences of n tokens, vectors of size d.
 """
 
 import copy
+import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -144,13 +145,15 @@ def diagnose(
 
 
 def report(findings: list[Finding]) -> str:
-    """What failed, what each failure is usually caused by, and what could not be run, as lines of text."""
+    """What failed, what each failure is usually caused by, and what could not be run, as lines of at most 66 letters."""
     lines = []
     for name, ok, says in findings:
         if not ok:
-            lines.append(f"{name}: {says}")
+            lines += textwrap.wrap(f"{name}: {says}", 66, subsequent_indent="    ")
         if ok is False:
-            lines.append(f"    often: {EXPERIMENTS[name][1]}")
+            lines += textwrap.wrap(
+                f"often: {EXPERIMENTS[name][1]}", 66, initial_indent="    ", subsequent_indent=" " * 11
+            )
     return "\n".join(lines) or f"{len(findings)} experiments, nothing found"
 
 

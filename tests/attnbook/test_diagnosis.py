@@ -149,7 +149,7 @@ def test_the_layer_is_left_as_it_was():
 
 
 def test_the_report_says_what_and_why():
-    text = report(diagnose(Planted("no mask"), X, causal=True))
+    text = " ".join(report(diagnose(Planted("no mask"), X, causal=True)).split())
     assert "future: output 0 changes when input 1 changes" in text
     assert EXPERIMENTS["future"][1] in text
     assert report(diagnose(Planted("nothing"), X, causal=True)) == "11 experiments, nothing found"

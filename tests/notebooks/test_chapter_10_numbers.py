@@ -36,15 +36,6 @@ NUMBER = r"-?\d[\d,]*\.?\d*"
 
 
 @pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), re.sub(r"\s+", " ", " ".join(prose))
-
-
-@pytest.fixture(scope="module")
 def words():
     """(accepted pronunciations, training, test and long test words)."""
     accepted, order = dictionary()

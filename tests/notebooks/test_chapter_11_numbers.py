@@ -6,7 +6,6 @@ NumPy; the numbers of the dates come from the calendar. What is read from the pa
 
 import datetime
 import hashlib
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -20,15 +19,6 @@ from tests.notebooks.letters_by_hand import ByHand, closest, dictionary, rates, 
 CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "11-sequences-to-sequences.ipynb"
 MODELS = ("none", "bahdanau", "luong-dot", "luong-general", "luong-concat", "luong-local-p")
 OUGH = ("though", "through", "tough", "cough", "bough", "thought")
-
-
-@pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), "\n".join(prose)
 
 
 @pytest.fixture(scope="module")
