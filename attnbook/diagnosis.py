@@ -145,7 +145,7 @@ def diagnose(
 
 
 def report(findings: list[Finding]) -> str:
-    """What failed, what each failure is usually caused by, and what could not be run, as lines of at most 66 letters."""
+    """What failed, what each failure is usually caused by, and what could not be run: lines of at most 66 letters."""
     lines = []
     for name, ok, says in findings:
         if not ok:

@@ -46,7 +46,7 @@ class Planted(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(16, 16) for _ in range(4))
 
     def forward(self, x, real=None):
-        fault, (batch, n, _) = self.fault, x.shape
+        fault, n = self.fault, x.shape[1]
         key = self.q if fault == "keys are the queries" else self.k
         q, k, v = (W(x).unflatten(-1, (2, 8)).transpose(1, 2) for W in (self.q, key, self.v))
         scores = q @ k.mT / math.sqrt(8)
@@ -100,8 +100,8 @@ def test_a_layer_with_positions_passes(causal):
     assert not failed(layer, causal=causal, positions=True, padding=True)
 
 
-# By hand: what each fault must break. Whatever lets a token see a later one breaks "future" and "prefix"; the padded token is
-# the second, so that a leak shows it to the first one when it is left out ("padding").
+# By hand: what each fault must break. Whatever lets a token see a later one breaks "future" and "prefix". The padded
+# token is the second: with it taken out, the first token sees another later one, if it sees one later token only.
 LEAKS = {"future", "prefix"}
 PLANTED = {
     "nothing": set(),
