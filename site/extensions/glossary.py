@@ -20,8 +20,8 @@ TERMS = "appendix/terms.yml"
 # GB 2312 has its common characters in the order of pinyin. The first of each letter (no sound begins with I, U or V):
 LETTERS = "ABCDEFGHJKLMNOPQRSTWXYZ"
 FIRST = "啊芭擦搭蛾发噶哈击喀垃妈拿哦啪期然撒塌挖昔压匝"
-# Rarer characters stand in the order of their radicals: sort them as a common one of the same sound.
-RARE = str.maketrans({"熵": "伤"})
+# Rarer characters stand in the order of their radicals, and one with two sounds stands once: these sort as they sound.
+SOUNDS = {"熵": "伤", "重新": "虫新"}
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +44,16 @@ def words(text):
 
 
 def pinyin_order(chinese):
-    """The sorting key of a Chinese term: its letter in pinyin, names in Latin letters first."""
-    return pinyin_letter(chinese), chinese.casefold().translate(RARE).encode("gb18030")
+    """The sorting key of a Chinese term: its letter in pinyin, and there names in Latin letters first."""
+    for written, sound in SOUNDS.items():
+        chinese = chinese.replace(written, sound)
+    return pinyin_letter(chinese), chinese.casefold().encode("gb18030")
 
 
 def pinyin_letter(chinese):
-    first = chinese[0].translate(RARE)
-    if first.isascii():
-        return first.upper()
-    return LETTERS[bisect([start.encode("gb18030") for start in FIRST], first.encode("gb18030")) - 1]
+    if chinese[0].isascii():
+        return chinese[0].upper()
+    return LETTERS[bisect([first.encode("gb18030") for first in FIRST], chinese[0].encode("gb18030")) - 1]
 
 
 def mark_definitions(app, doctree):
@@ -77,7 +78,7 @@ def mark_definitions(app, doctree):
 def is_folded(node):
     """True inside of a hint, an answer or a solution, where a link would lead to nothing that can be seen."""
     while node := node.parent:
-        if node.get("design_component") == "dropdown" or "dropdown" in node["classes"]:
+        if node.get("design_component") == "dropdown" or "dropdown" in node.get("classes", ()):
             return True
     return False
 
@@ -111,7 +112,7 @@ class TermList(SphinxDirective):
             return self.by_letter(terms, "english", lambda term: term["en"][0].upper(), self.entry)
         if self.arguments[0] == "chinese":
             terms = sorted(terms, key=lambda term: pinyin_order(term["zh"]))
-            return self.by_letter(terms, "chinese", lambda term: pinyin_letter(term["zh"]), index_entry)
+            return self.by_letter(terms, "chinese", lambda term: pinyin_order(term["zh"])[0], index_entry)
         raise self.error("term-list takes `english` or `chinese`")
 
     def by_letter(self, terms, language, letter_of, item):
@@ -130,7 +131,8 @@ class TermList(SphinxDirective):
     def entry(self, term):
         """An English term with its Chinese name, its meaning and the link to its definition."""
         names = nodes.term("", "", nodes.strong("", term["en"]), ids=[nodes.make_id("glossary-" + term["en"])])
-        names += [nodes.Text(" "), chinese(term["zh"])]
+        if term["zh"] != term["en"]:
+            names += [nodes.Text(" "), chinese(term["zh"])]
         others = [nodes.Text(other) for other in term.get("also", [])] + [chinese(x) for x in term.get("zh_also", [])]
         if others:
             also = nodes.inline("", "also ", classes=["term-also"])

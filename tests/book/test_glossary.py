@@ -125,7 +125,7 @@ def test_the_chinese_index_is_in_the_order_of_pinyin(page):
     }
     assert {name: letters[name] for name in expected} == expected
     rare = [name for name in letters if HAN.match(name) and name[0].encode("gb2312")[0] >= 0xD8 and name[0] != "熵"]
-    assert not rare, f"site/extensions/glossary.py: give {rare} a common character of the same sound in RARE"
+    assert not rare, f"site/extensions/glossary.py: give {rare} common characters of the same sound in SOUNDS"
 
 
 def test_chinese_text_is_marked_as_chinese(page):
