@@ -4,8 +4,8 @@
     :::
 
 lists every term with its Chinese name and its meaning, and `:::{term-list} chinese` the Chinese names in the order of
-pinyin, each with the English one. When a chapter is read, the first italics with a term's words, outside of folded
-text, get the id that the list links to. Where there are none the build warns, so that no link can miss its definition.
+pinyin, each with the English one. When a chapter is read, the first italics with a term's words, outside of captions
+and folded text, get the id that the list links to. Where there are none the build warns: no link misses its definition.
 """
 
 from bisect import bisect
@@ -62,7 +62,7 @@ def mark_definitions(app, doctree):
         return
     italics, sections = {}, {}
     for node in doctree.findall(nodes.emphasis):
-        if not is_folded(node):
+        if not is_aside(node):
             italics.setdefault(words(node.astext()), node)
     for title in doctree.findall(nodes.title):
         if isinstance(title.parent, nodes.section):
@@ -75,10 +75,10 @@ def mark_definitions(app, doctree):
                 logger.warning("glossary, “%s”: %s %s (%s)", term["en"], app.env.docname, error, TERMS)
 
 
-def is_folded(node):
-    """True inside of a hint, an answer or a solution, where a link would lead to nothing that can be seen."""
+def is_aside(node):
+    """True in a caption, and inside of a hint, an answer or a solution, which are folded: nothing is defined there."""
     while node := node.parent:
-        if node.get("design_component") == "dropdown" or "dropdown" in node.get("classes", ()):
+        if isinstance(node, nodes.caption) or "dropdown" in (node.get("design_component"), *node.get("classes", ())):
             return True
     return False
 
@@ -90,7 +90,7 @@ def definition(term, italics, sections):
         if words(written) in italics:
             return italics[words(written)]
         raise LookupError(
-            f"nowhere has *{written}* in italics, outside of folded text: write it so where the chapter defines it, "
+            f"nowhere has *{written}* in italics, captions and folded text left out: write it so at its definition, "
             "or correct the entry (`in` is the chapter, `at` the words in italics there)"
         )
     section = sections.get(words(term["heading"]))
