@@ -109,17 +109,18 @@ class TermList(SphinxDirective):
     def run(self):
         terms = read_terms(self.env)
         if self.arguments[0] == "english":
-            return self.by_letter(terms, "english", lambda term: term["en"][0].upper(), self.entry)
+            return self.by_letter("english", [(term["en"][0].upper(), self.entry(term)) for term in terms])
         if self.arguments[0] == "chinese":
-            terms = sorted(terms, key=lambda term: pinyin_order(term["zh"]))
-            return self.by_letter(terms, "chinese", lambda term: pinyin_order(term["zh"])[0], index_entry)
+            names = [(name, term["en"]) for term in terms for name in [term["zh"], *term.get("zh_also", [])]]
+            names.sort(key=lambda pair: pinyin_order(pair[0]))
+            return self.by_letter("chinese", [(pinyin_order(name)[0], index_entry(name, en)) for name, en in names])
         raise self.error("term-list takes `english` or `chinese`")
 
-    def by_letter(self, terms, language, letter_of, item):
-        """A line of letters to jump to, then the terms under their letters."""
+    def by_letter(self, language, items):
+        """A line of letters to jump to, then the items under their letters."""
         lists = {}
-        for term in terms:
-            lists.setdefault(letter_of(term), nodes.definition_list(classes=["terms"])).append(item(term))
+        for letter, item in items:
+            lists.setdefault(letter, nodes.definition_list(classes=["terms"])).append(item)
         line = nodes.paragraph(classes=["term-letters"])
         body = nodes.container(classes=[f"terms-{language}"])
         for letter, entries in lists.items():
@@ -153,11 +154,12 @@ def chinese(text):
     return nodes.inline("", text, classes=[] if text.isascii() else ["language-zh-Hans"])
 
 
-def index_entry(term):
+def index_entry(name, en):
     """A Chinese term with the English one, which is a link to its entry."""
-    link = nodes.reference("", term["en"], refid=nodes.make_id("glossary-" + term["en"]), internal=True)
-    english = nodes.definition("", nodes.paragraph("", "", link))
-    return nodes.definition_list_item("", nodes.term("", "", chinese(term["zh"])), english)
+    link = nodes.reference("", en, refid=nodes.make_id("glossary-" + en), internal=True)
+    return nodes.definition_list_item(
+        "", nodes.term("", "", chinese(name)), nodes.definition("", nodes.paragraph("", "", link))
+    )
 
 
 def setup(app):
