@@ -104,9 +104,17 @@ def test_the_chinese_index_is_in_the_order_of_pinyin(page):
     assert list(letters.values()) == sorted(letters.values())
     # Written down by hand: sounds of all kinds, those that a table of codes gets wrong among them.
     by_hand = {
-        "B": "编码器", "C": "查询、长短期记忆网络、重新归一化、词元", "D": "多头注意力", "J": "键", "M": "门", "Q": "嵌入、QK 归一化",
-        "S": "熵、softmax 函数", "X": "线性注意力", "Y": "掩码", "Z": "注意力、值、秩",
-    }  # fmt: skip
+        "B": "编码器",
+        "C": "查询、长短期记忆网络、重新归一化、词元",
+        "D": "多头注意力",
+        "J": "键",
+        "M": "门",
+        "Q": "嵌入、QK 归一化",
+        "S": "熵、softmax 函数",
+        "X": "线性注意力",
+        "Y": "掩码",
+        "Z": "注意力、值、秩",
+    }
     assert {name: letters[name] for names in by_hand.values() for name in names.split("、")} == {
         name: letter for letter, names in by_hand.items() for name in names.split("、")
     }
