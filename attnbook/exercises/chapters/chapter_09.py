@@ -32,11 +32,11 @@ SINUSOIDAL = FunctionExercise(
     minutes=15,
     statement=r"""
 Write the sinusoidal positions of the Transformer: for the positions $0, \dots, n - 1$ and an even size $d$ a table
-of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 10000^{2i/d})$ in column $2i + 1$.
+of shape `(n, d)` with $\sin(i / 10000^{2k/d})$ in column $2k$ and $\cos(i / 10000^{2k/d})$ in column $2k + 1$.
 """,
     hints=(
         "There are d/2 frequencies, from 1 down to nearly 1/10000. Each serves two neighboring columns.",
-        "`torch.arange(0, d, 2)` is 2i already.",
+        "`torch.arange(0, d, 2)` is 2k already.",
     ),
     reference=sinusoidal_table,
     inputs=table_size,
@@ -76,7 +76,7 @@ of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 100
         Mistake(
             "the exponent doubled",
             (("torch.arange(0, d, 2) / d", "2 * torch.arange(0, d, 2) / d"),),
-            "arange(0, d, 2) is 2i already, and was doubled once more: the waves get too long too soon.",
+            "arange(0, d, 2) is 2k already, and was doubled once more: the waves get too long too soon.",
         ),
         Mistake(
             "the exponent halved",
@@ -113,52 +113,6 @@ of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 100
             "sines only",
             (("table[:, 1::2] = angle.cos()", "table[:, 1::2] = angle.sin()"),),
             "Both columns of a pair hold the sine. With a cosine the pair is a point on a circle, and a shift "
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
             "is a turn of it.",
         ),
         Mistake(
@@ -246,8 +200,8 @@ ROTARY = FunctionExercise(
     level="Challenge",
     minutes=25,
     statement=r"""
-Write rotary positions in the layout of the paper: components $2i$ and $2i + 1$ form a pair, which is turned
-counterclockwise by the angle $p \cdot 10000^{-2i/d}$. `x` has the shape `(batch, n, d)`, and `positions`, `(n,)`,
+Write rotary positions in the layout of the paper: components $2k$ and $2k + 1$ form a pair, which is turned
+counterclockwise by the angle $i \cdot 10000^{-2k/d}$ at position $i$. `x` has the shape `(batch, n, d)`, and `positions`, `(n,)`,
 says where each of the `n` vectors stands; it need not begin at 0. Return the turned vectors, in the shape of `x`.
 """,
     hints=(
@@ -333,7 +287,7 @@ says where each of the `n` vectors stands; it need not begin at 0. Return the tu
         Mistake(
             "the exponent doubled",
             (("torch.arange(0, d, 2) / d", "2 * torch.arange(0, d, 2) / d"),),
-            "arange(0, d, 2) is 2i already.",
+            "arange(0, d, 2) is 2k already.",
         ),
         Mistake(
             "the exponent halved",
@@ -400,8 +354,8 @@ ALIBI = FunctionExercise(
     level="Practice",
     minutes=15,
     statement=r"""
-The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert p_q - p_k
-\rvert$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads is a power of 2. There are
+The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert i - j \rvert$ for
+the query at $i$ and the key at $j$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads is a power of 2. There are
 `n` queries and `m` keys, $n \le m$, and the queries are the *last* `n` positions, as with a cache. The listing was
 tested with `n = m`. Mend it.
 """,
@@ -511,7 +465,7 @@ def angle_between():
 ANGLE = NumberExercise(
     name="angle-between-two",
     chapter=9,
-    title="One turn by hand",
+    title="The angle between two",
     level="Warm-up",
     minutes=5,
     statement="""
@@ -519,7 +473,7 @@ Rotary positions, d = 4. A query stands at position 37, a key at 12. By which an
 pair of the query turned more than that of the key?
 """,
     hints=(
-        "The second pair has i = 1, so its frequency is 10000^(−2/4).",
+        "The second pair has k = 1, so its frequency is 10000^(−2/4).",
         "The difference of the angles is the difference of the positions times the frequency.",
     ),
     answer=angle_between,
@@ -602,12 +556,12 @@ BEYOND = ChoiceExercise(
         ),
         Choice(
             "It works, a little worse.",
-            "Forms that are computed, such as sinusoidal or rotary, give numbers for position 513, well or "
+            "Forms that are computed, such as sinusoidal or rotary, give numbers for position 512, well or "
             "badly used. A table has no row for it.",
         ),
         Choice(
             "It works just as well: positions are added, and addition is learned.",
-            "What is learned is each row by itself. Row 513 was never there.",
+            "What is learned is each row by itself. Row 512 was never there.",
         ),
         Choice(
             "The positions start again at 0.", "Only if somebody programs it so, and then two tokens share a position."
