@@ -81,7 +81,7 @@ of shape `(n, d)` with $\sin(i / 10000^{2k/d})$ in column $2k$ and $\cos(i / 100
         Mistake(
             "the exponent halved",
             (("torch.arange(0, d, 2) / d", "torch.arange(d // 2) / d"),),
-            "This is i/d; the exponent is 2i/d. The longest wave comes out far too short.",
+            "This is k/d; the exponent is 2k/d. The longest wave comes out far too short.",
         ),
         Mistake(
             "a frequency for each column",
@@ -138,7 +138,7 @@ of shape `(n, d)` with $\sin(i / 10000^{2k/d})$ in column $2k$ and $\cos(i / 100
         Mistake(
             "divided by d - 2",
             (("/ d)", "/ max(d - 2, 1))"),),
-            "The exponent is 2i/d, so that the last frequency stays above 1/10000. Some libraries divide by d/2 − 1.",
+            "The exponent is 2k/d, so that the last frequency stays above 1/10000. Some libraries divide by d/2 − 1.",
         ),
     ),
 )
@@ -292,7 +292,7 @@ says where each of the `n` vectors stands; it need not begin at 0. Return the tu
         Mistake(
             "the exponent halved",
             (("torch.arange(0, d, 2) / d", "torch.arange(d // 2) / d"),),
-            "This is i/d; the exponent is 2i/d.",
+            "This is k/d; the exponent is 2k/d.",
         ),
         Mistake(
             "the minus of the exponent",
@@ -486,12 +486,12 @@ pair of the query turned more than that of the key?
             "This is the query's angle. The key is turned too, and only the difference reaches the score.",
         ),
         WrongNumber(
-            "the exponent halved", lambda: 25 * 10000 ** (-1 / 4), "The exponent is −2i/d with i = 1: −2/4, not −1/4."
+            "the exponent halved", lambda: 25 * 10000 ** (-1 / 4), "The exponent is −2k/d with k = 1: −2/4, not −1/4."
         ),
         WrongNumber(
             "the exponent doubled",
             lambda: 25 * 10000 ** (-4 / 4),
-            "The exponent is −2i/d with i = 1: −2/4. The second pair is i = 1, not 2.",
+            "The exponent is −2k/d with k = 1: −2/4. The second pair is k = 1, not 2.",
         ),
         WrongNumber(
             "the key's own angle",
@@ -513,11 +513,11 @@ ONLY_DISTANCE = ChoiceExercise(
         "A whole text is moved 100 positions further. For which of these do the attention weights stay "
         "exactly the same?"
     ),
-    hints=("Which of them enter the score through p − q only?",),
+    hints=("Which of them enter the score through i − j only?",),
     choices=(
         Choice(
             "Rotary and ALiBi, but not sinusoidal.",
-            "Rotary scores contain p and q only as p − q, and ALiBi's bias is made of it. Sinusoidal vectors "
+            "Rotary scores contain i and j only as i − j, and ALiBi's bias is made of it. Sinusoidal vectors "
             "are added to the tokens, and their products with other things depend on where they stand.",
             right=True,
         ),
