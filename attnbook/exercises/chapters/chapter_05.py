@@ -184,9 +184,9 @@ GENERAL = FunctionExercise(
     level="Practice",
     minutes=10,
     statement=r"""
-The listing should give a score with a matrix in between, the *general* score of chapter 6: $s_{ij} = q_i W k_j^\top$. `query` has the shape `(batch, n,
-d_q)`, `key` `(batch, m, d_k)`, and `W` `(d_q, d_k)`; the result has `(batch, n, m)`. It was tested with `d_q =
-d_k`, where it runs. Mend it.
+The listing should give a score with a matrix in between, the *general* score of chapter 6: $s_{ij} = q_i W
+k_j^\top$. `query` has the shape `(batch, n, d_q)`, `key` `(batch, m, d_k)`, and `W` `(d_q, d_k)`; the result has
+`(batch, n, m)`. It was tested with `d_q = d_k`, where it runs. Mend it.
 """,
     given="""
 def general_scores(query, key, W):

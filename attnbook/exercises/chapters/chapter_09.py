@@ -201,8 +201,9 @@ ROTARY = FunctionExercise(
     minutes=25,
     statement=r"""
 Write rotary positions in the layout of the paper: components $2k$ and $2k + 1$ form a pair, which is turned
-counterclockwise by the angle $i \cdot 10000^{-2k/d}$ at position $i$. `x` has the shape `(batch, n, d)`, and `positions`, `(n,)`,
-says where each of the `n` vectors stands; it need not begin at 0. Return the turned vectors, in the shape of `x`.
+counterclockwise by the angle $i \cdot 10000^{-2k/d}$ at position $i$. `x` has the shape `(batch, n, d)`, and
+`positions`, `(n,)`, says where each of the `n` vectors stands; it need not begin at 0. Return the turned vectors, in
+the shape of `x`.
 """,
     hints=(
         "A pair (a, b), turned by t, becomes (a cos t − b sin t, a sin t + b cos t).",
@@ -354,10 +355,10 @@ ALIBI = FunctionExercise(
     level="Practice",
     minutes=15,
     statement=r"""
-The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert i - j \rvert$ for
-the query at $i$ and the key at $j$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads is a power of 2. There are
-`n` queries and `m` keys, $n \le m$, and the queries are the *last* `n` positions, as with a cache. The listing was
-tested with `n = m`. Mend it.
+The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert i - j \rvert$
+for the query at $i$ and the key at $j$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads
+is a power of 2. There are `n` queries and `m` keys, $n \le m$, and the queries are the *last* `n` positions, as with a
+cache. The listing was tested with `n = m`. Mend it.
 """,
     given="""
 def alibi_bias(n_heads, n, m):

@@ -335,8 +335,8 @@ CACHE = NumberExercise(
     level="Warm-up",
     minutes=5,
     statement="""
-A larger model of the same form has 32 layers, 15 query heads, 5 heads of keys and values, and heads of 64 numbers. How many
-bytes does each token of the text add to its key/value cache, at 2 bytes a number?
+A larger model of the same form has 32 layers, 15 query heads, 5 heads of keys and values, and heads of 64 numbers. How
+many bytes does each token of the text add to its key/value cache, at 2 bytes a number?
 """,
     hints=("Which of queries, keys and values are kept?", "Keys and values: two tensors in each layer."),
     answer=bytes_for_each_token,
