@@ -76,10 +76,10 @@ class Ledger(SphinxDirective):
         own = [claim for claim in claims if claim["id"].startswith(letter)]
         section = nodes.section("", ids=[f"ledger-{letter.lower()}"], names=[f"ledger-{letter.lower()}"])
         section += nodes.title("", f"Document {letter}: {document['title']}")
-        table = nodes.table("", classes=["ledger"])
+        table = nodes.table("", classes=["ledger", "colwidths-given"])
         group = nodes.tgroup("", cols=4)
         table += group
-        group += [nodes.colspec(colwidth=width) for width in (15, 38, 35, 12)]
+        group += [nodes.colspec(colwidth=width) for width in (15, 36, 35, 14)]
         group += nodes.thead("", row("Claim", "The document says", "Evidence", "Where"))
         rows = (
             row(
