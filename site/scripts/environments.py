@@ -67,7 +67,7 @@ ENVIRONMENTS = {
 
 @dataclass
 class Run:
-    """What became of one notebook: its error, if any, and how many of its cells printed something else than is stored."""
+    """What became of one notebook: its error, if any, and how many cells printed something else than is stored."""
 
     notebook: str
     seconds: float
@@ -149,7 +149,7 @@ def pip(python, *arguments):
         [python, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)], capture_output=True, text=True
     )
     if done.returncode:
-        raise RuntimeError(f"pip {arguments[0]}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise RuntimeError(f"pip {arguments[0]}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -165,19 +165,21 @@ def make(environment, folder, checkout, weights):
     package = f"attnbook[{READERS}] @ {checkout.as_uri()}"
     if environment.releases == "colab":
         has, _ = image(checkout)
-        pip(python, "install", "-q", f"pip=={has['pip']}")
+        pip(python, "install", f"pip=={has['pip']}")
         # Of what the chapters import, directly or not, what Colab has. The first cells install the rest.
-        wanted = ["install", "-q", "-c", checkout / COLAB, "ipython", "ipykernel"]
-        report = json.loads(pip(python, *wanted, "--dry-run", "--report", "-", package))
-        names = [canonical(entry["metadata"]["name"]) for entry in report["install"]]
+        wanted = ["install", "-c", checkout / COLAB, "ipython", "ipykernel"]
+        report = folder / "report.json"
+        pip(python, *wanted, "--dry-run", "--report", report, package)
+        entries = json.loads(report.read_text(encoding="utf-8"))["install"]
+        names = [canonical(entry["metadata"]["name"]) for entry in entries]
         pip(python, *wanted, *(f"{name}=={has[name]}" for name in names if name in has))
         colab_itself(python)
         return python
     own = {"lowest": floors, "pinned": pins, "newest": lambda project: []}[environment.releases](project(checkout))
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(own) + "\n", encoding="utf-8")
-    pip(python, "install", "-q", "-c", constraints, package, "ipykernel")
-    pip(python, "install", "-q", "--no-deps", *models(weights, environment.releases))
+    pip(python, "install", "-c", constraints, package, "ipykernel")
+    pip(python, "install", "--no-deps", *models(weights, environment.releases))
     return python
 
 
@@ -295,7 +297,7 @@ def chapter(path, environment, python, specs, env):
     if replaced := changed(before, after):
         done.error += f" Colab's packages were changed: {', '.join(replaced)}"
     if added := sorted(set(after) - set(before)):
-        pip(python, "uninstall", "-q", "-y", *added)  # the next notebook begins with Colab's image again
+        pip(python, "uninstall", "-y", *added)  # the next notebook begins with Colab's image again
     else:
         done.error += " the cell for Colab installed nothing"
     return done
@@ -309,7 +311,7 @@ def package_tests(python, checkout):
     tools = [
         entry for entry in project(checkout)["optional-dependencies"]["test"] if entry.split("==")[0] in TEST_TOOLS
     ]
-    pip(python, "install", "-q", *tools)
+    pip(python, "install", *tools)
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/attnbook"],
         cwd=checkout,
@@ -370,9 +372,10 @@ def table(results):
 def sentence(result, date, today):
     """What the README says of a run in Colab's environment."""
     python, torch, numpy = (result.versions[name] for name in ("python", "torch", "numpy"))
+    passed = f"{len(result.passed)} of {len(result.runs)} chapters"
     return (
         f"Last tried on {today} with the releases of Colab's image of {date} (Python {python}, torch {torch}, "
-        f"numpy {numpy}): {len(result.passed)} of {len(result.runs)} chapters passed, with no package of Colab's changed."
+        f"numpy {numpy}): {passed} passed, with no package of Colab's changed."
     )
 
 
