@@ -202,7 +202,11 @@ def colab_itself(python):
 
 def variables(environment, checkout, folder):
     """The environment variables of a kernel: what this one has, one thread, and no file outside `folder`."""
-    own = {"ATTNBOOK_PROGRESS": str(folder / "progress.json"), "IPYTHONDIR": str(folder / "ipython")}
+    own = {
+        "ATTNBOOK_PROGRESS": str(folder / "progress.json"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # no warning of the debugger at each start
+    }
     if environment.releases == "pinned":
         own |= DETERMINISTIC
     if environment.releases == "colab":  # the repository's address is the checkout's
