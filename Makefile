@@ -64,6 +64,14 @@ colab: ## run every notebook with what Colab has, each in a fresh process (half 
 matrix: $(INSTALLED) ## run every notebook in other environments (ENVIRONMENTS="lowest newest-3.13" for some; hours for all)
 	$(BIN)/python site/scripts/environments.py $(ENVIRONMENTS) --models $(MODELS)
 
+# Of everything in .venv, so of more than readers install. --strict, because else what the database does not know counts as
+# sound; it does not know the builds of torch by their +cpu.
+audit: $(INSTALLED) ## look up the known vulnerabilities of everything that `make install` installed
+	$(BIN)/python -m venv --clear $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | sed 's/+.*//' > $(VENV)-audit/installed.txt
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)-audit/installed.txt
+
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
