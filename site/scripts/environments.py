@@ -67,12 +67,12 @@ ENVIRONMENTS = {
 
 @dataclass
 class Run:
-    """What became of one notebook: its error, if any, and how many cells printed something else than is stored."""
+    """What became of one notebook: its error, if any, and which cells print something else than is stored."""
 
     notebook: str
     seconds: float
     error: str = ""
-    differing: int = 0
+    differing: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -238,7 +238,7 @@ def run(path, specs, env, timeout=900):
     stored = [said(cell) for cell in notebook.cells]
     notebook.metadata.pop("widgets", None)
     manager = AsyncKernelManager(kernel_name="there", kernel_spec_manager=specs)
-    start, error, differing = time.perf_counter(), "", 0
+    start, error, differing = time.perf_counter(), "", []
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -251,7 +251,8 @@ def run(path, specs, env, timeout=900):
         try:
             client.execute(env=env)
             fresh = [said(cell) for cell in normalise(notebook).cells]
-            differing = sum(now != then for now, then in zip(fresh, stored, strict=True))
+            pairs = enumerate(zip(fresh, stored, strict=True))
+            differing = [number for number, (now, then) in pairs if now != then]
         except CellExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         except (CellTimeoutError, DeadKernelError) as failure:
@@ -293,7 +294,7 @@ def chapter(path, environment, python, specs, env):
     if environment.releases != "colab":
         done = run(path, specs, env)
         if environment.releases == "pinned" and done.differing and not done.error:
-            done.error = f"{done.differing} cells differ from what is stored"
+            done.error = f"cells {done.differing} differ from what is stored"
         return done
     before = installed(python)
     done = run(path, specs, env)
@@ -346,9 +347,9 @@ def try_out(environment, folder, checkout, options):
     for path in [path for path in notebooks if not options.only or path.name[:2] in options.only]:
         done = chapter(path, environment, python, specs, env)
         result.runs.append(done)
-        outputs = f"{done.differing} cells differ" if done.differing else ""
+        outputs = f"other outputs in cells {done.differing}" if done.differing else "same outputs"
         print(
-            f"  {environment.name}  {done.notebook}  {done.seconds:.0f} s  {done.error or outputs or 'same outputs'}",
+            f"  {environment.name}  {done.notebook}  {done.seconds:.0f} s  {done.error or outputs}",
             flush=True,
         )
     if options.tests and not colab:
