@@ -25,6 +25,7 @@ from pathlib import Path
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from notebook_checks import ROOT, repository
@@ -146,7 +147,10 @@ def interpreter(version):
 def pip(python, *arguments):
     """Run pip in the environment and return what it printed. Raises: RuntimeError with pip's own words."""
     done = subprocess.run(
-        [python, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)], capture_output=True, text=True
+        [python, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
+        env=os.environ | {"PIP_NO_COMPILE": "1"},  # what is imported is compiled then
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise RuntimeError(f"pip {arguments[0]}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -159,7 +163,7 @@ def installed(python):
 
 
 def make(environment, folder, checkout, weights):
-    """Make the environment in `folder` and return its Python."""
+    """Make the environment in `folder`."""
     python = str(folder / "bin" / "python")
     subprocess.run([interpreter(environment.python), "-m", "venv", "--clear", folder], check=True)
     package = f"attnbook[{READERS}] @ {checkout.as_uri()}"
@@ -174,13 +178,12 @@ def make(environment, folder, checkout, weights):
         names = [canonical(entry["metadata"]["name"]) for entry in entries]
         pip(python, *wanted, *(f"{name}=={has[name]}" for name in names if name in has))
         colab_itself(python)
-        return python
+        return
     own = {"lowest": floors, "pinned": pins, "newest": lambda project: []}[environment.releases](project(checkout))
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(own) + "\n", encoding="utf-8")
     pip(python, "install", "-c", constraints, package, "ipykernel")
     pip(python, "install", "--no-deps", *models(weights, environment.releases))
-    return python
 
 
 def colab_itself(python):
@@ -257,6 +260,8 @@ def run(path, specs, env, timeout=900):
             error = f"{failure.ename}: {failure.evalue}"
         except (CellTimeoutError, DeadKernelError) as failure:
             error = f"{type(failure).__name__}: {failure}"
+        finally:
+            run_sync(manager.shutdown_kernel)(now=True)  # nbclient leaves a kernel that it was handed
         if error:
             index = max((n for n, cell in enumerate(notebook.cells) if cell.get("execution_count")), default=0)
             error = f"cell {index}: {error}"
@@ -334,8 +339,10 @@ def try_out(environment, folder, checkout, options):
     """Make one environment, run the notebooks in it, say each one's result as it comes, and return the whole."""
     place = Path(options.keep or folder) / environment.name
     python = str(place / "bin" / "python")
-    if not (options.keep and Path(python).exists()):
-        python = make(environment, place, checkout, options.models)
+    made = place / "made"
+    if not made.exists():
+        make(environment, place, checkout, options.models)
+        made.touch()
     colab = environment.releases == "colab"
     specs = kernels(python, folder / "kernels" / environment.name, colab)
     env = variables(environment, checkout, folder)

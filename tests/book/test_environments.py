@@ -1,6 +1,7 @@
 """The program that runs the notebooks elsewhere: its own logic, and one kernel of this environment."""
 
 import json
+import os
 import re
 import sys
 import tomllib
@@ -117,6 +118,14 @@ def test_the_readme_has_one_place_for_the_sentence(root):
     assert once.split(MARKS[0])[0] == text.split(MARKS[0])[0] and once.split(MARKS[1])[1] == text.split(MARKS[1])[1]
     with pytest.raises(ValueError, match=r"README\.md: expected"):
         rewrite("no marks", line)
+
+
+def test_no_kernel_is_left(tmp_path):
+    """The process that ran the notebook has ended."""
+    place = tmp_path / "pid"
+    tried(tmp_path, [new_code_cell(f"import os, pathlib\npathlib.Path({str(place)!r}).write_text(str(os.getpid()))")])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(place.read_text()), 0)
 
 
 def tried(tmp_path, cells, colab=False):
