@@ -148,7 +148,7 @@ def pip(python, *arguments):
     """Run pip in the environment and return what it printed. Raises: RuntimeError with pip's own words."""
     done = subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
-        env=os.environ | {"PIP_NO_COMPILE": "1"},  # what is imported is compiled then
+        env=os.environ | {"PIP_NO_COMPILE": "0"},  # yes, 0: what is imported is compiled then, and the rest is not
         capture_output=True,
         text=True,
     )
