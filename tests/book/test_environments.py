@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -19,6 +20,7 @@ from environments import (
     image,
     interpreter,
     kernels,
+    last_commit,
     models,
     pins,
     rewrite,
@@ -126,6 +128,26 @@ def test_no_kernel_is_left(tmp_path):
     tried(tmp_path, [new_code_cell(f"import os, pathlib\npathlib.Path({str(place)!r}).write_text(str(os.getpid()))")])
     with pytest.raises(ProcessLookupError):
         os.kill(int(place.read_text()), 0)
+
+
+def test_the_last_commit_is_what_is_run(tmp_path):
+    """Not what lies in the working tree; and from a clone without history, as workflows have it, pip can clone again."""
+    source, shallow, checkout, again = (tmp_path / name for name in ("source", "shallow", "checkout", "again"))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "advice.detachedHead=false"]
+
+    def command(*arguments):
+        subprocess.run([*git, *map(str, arguments)], check=True, timeout=60)
+
+    command("init", "-q", source)
+    for content in ("one", "two"):
+        (source / "file").write_text(content)
+        command("-C", source, "add", "file")
+        command("-C", source, "commit", "-q", "-m", content)
+    command("clone", "-q", "--depth", "1", source.as_uri(), shallow)
+    (shallow / "file").write_text("three")
+    last_commit(shallow, checkout)
+    command("clone", "-q", "--filter=blob:none", checkout.as_uri(), again)
+    assert (again / "file").read_text() == "two"
 
 
 def tried(tmp_path, cells, colab=False):
