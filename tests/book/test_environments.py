@@ -131,7 +131,7 @@ def test_no_kernel_is_left(tmp_path):
 
 
 def test_the_last_commit_is_what_is_run(tmp_path):
-    """Not what lies in the working tree; and from a clone without history, as workflows have it, pip can clone again."""
+    """Not what lies in the working tree. pip can clone it, also where it comes from a clone without history."""
     source, shallow, checkout, again = (tmp_path / name for name in ("source", "shallow", "checkout", "again"))
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "advice.detachedHead=false"]
 
