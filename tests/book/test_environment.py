@@ -40,10 +40,13 @@ def test_floors_only(project):
 
 def test_tools_are_pinned(project):
     extras = project["optional-dependencies"]
+    bounds = extras.pop("colab")
     assert set(extras) == READERS | {"book", "test", "bench"}
     for name, entries in extras.items():
         relation = ">=" if name in READERS else "=="
         assert entries and all(re.fullmatch(rf"[a-z0-9-]+{relation}[\w.]+", entry) for entry in entries)
+    read = {entry.split(">=")[0] for name in READERS for entry in extras[name]}
+    assert {entry.split("<")[0] for entry in bounds} <= read, "a bound for Colab is of what a reader installs"
 
 
 def test_readers_extras_are_tested(project):
