@@ -41,9 +41,10 @@ def insert(app, pagename, templatename, context, doctree):
     if doctree is None or not notebook.exists():
         return
     found = list(stored_explorers(notebook))
-    embedded = sources(app.srcdir).embedded
     for figure, explorer, state in found:
-        values = {name: embedded(json.loads(text)) for name, text in state.items()}
+        values = {name: json.loads(text) for name, text in state.items()}
+        for file in files(values):
+            app.add_js_file(write_file(app, file), loading_method="defer")
         # "<" must not end the script early; inside JSON it can always be written as an escape.
         data = json.dumps(values, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         script = f'<script type="application/json" data-explorer="{explorer}" data-figure="{figure}">{data}</script>'
@@ -56,6 +57,22 @@ def insert(app, pagename, templatename, context, doctree):
         for explorer in sorted({explorer for _, explorer, _ in found}):
             app.add_js_file(f"explorers/{explorer}.js", loading_method="defer")
         app.add_js_file("explorers.js", loading_method="defer", priority=900)
+
+
+def files(values):
+    """The files of the package that stand for the value of a trait."""
+    return [value["file"] for value in values.values() if isinstance(value, dict) and set(value) == {"file"}]
+
+
+def write_file(app, file):
+    """A file of the package as a script, which a page loads after its text; return the script's name.
+
+    A script, because a page that is read without a server may load nothing else.
+    """
+    data = sources(app.srcdir).embedded({"file": file})["base64"]
+    name = f"explorers/{Path(file).name}.js"
+    Path(app.outdir, "_static", name).write_text(f'(globalThis.attnbookFiles ??= {{}})["{file}"] = "{data}";\n')
+    return name
 
 
 def write(app):
