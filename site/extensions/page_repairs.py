@@ -25,6 +25,8 @@ REPAIRS = [
     (r'\s*<div id="ethical-ad-placement".*?</div>', ""),
     # The system's theme at once, and not when the scripts have come: that would draw a dark page light first.
     (r'dataset\.theme = localStorage\.getItem\("theme"\) \|\| "auto";', f"dataset.theme = {THEME};"),
+    # Without scripts a page is light.
+    (r'<html([^>]*) data-theme="auto"', r'<html\1 data-theme="light"'),
     # Scripts that are to wait need no head start.
     (r'\s*<!-- Pre-loaded scripts[^>]*-->(?:\s*<link rel="preload" as="script"[^>]*>)+', ""),
     # A content security policy allows no code in attributes: site/assets/buttons.js listens instead.
@@ -83,7 +85,8 @@ def lighten(text, page, options):
         text = re.sub(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>', "", text)
     if "sd-tab-set" not in text:
         text = re.sub(r"\s*<script[^>]*/design-tabs\.js[^>]*></script>", "", text)
-    # Scripts in the page, which do not wait, change these options.
+    # Scripts in the page, which do not wait, change these options. From a file, a search cannot fetch what it quotes.
+    options = options.replace("SHOW_SEARCH_SUMMARY: true", 'SHOW_SEARCH_SUMMARY: location.protocol !== "file:"')
     text = re.sub(r'<script src="[^"]*documentation_options\.js[^"]*"></script>', f"<script>{options}</script>", text)
     return re.sub(r"<script (?=[^>]*\bsrc=)(?![^>]*\bdefer\b)", "<script defer ", text)
 
