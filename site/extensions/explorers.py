@@ -9,6 +9,7 @@ import json
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from urllib.parse import urljoin
 
 MIME = "application/vnd.attnbook.explorer+json"
 WITHOUT = (
@@ -48,8 +49,11 @@ def insert(app, pagename, templatename, context, doctree):
         # "<" must not end the script early; inside JSON it can always be written as an escape.
         data = json.dumps(values, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         script = f'<script type="application/json" data-explorer="{explorer}" data-figure="{figure}">{data}</script>'
+        page = urljoin(app.config.html_baseurl, f"{pagename}.html#{figure}")
+        address = f'<p class="explorer-address">An explorer, which moves at <a href="{page}">{page}</a></p>'
         place = re.compile(rf'(<figure[^>]*\bid="{figure}"[^>]*>)')
-        context["body"], count = place.subn(lambda match, script=script: match[1] + script + WITHOUT, context["body"])
+        added = script + WITHOUT + address
+        context["body"], count = place.subn(lambda match, added=added: match[1] + added, context["body"])
         if count != 1:
             raise ValueError(f"{pagename} has {count} figures named {figure} for the explorer {explorer}")
     if found:

@@ -55,8 +55,8 @@ def bind(app, pagename, templatename, context, doctree):
 
 
 def drawn(formulas):
-    """The characters in formulas, and the slanted letters that browsers take for single ones: 𝑞 for q, 𝛼 for α."""
-    used = set(unescape(re.sub(r"<[^>]*>", "", formulas)))
+    """The characters in formulas, and those that browsers add: roots, and slanted letters for single ones, 𝑞 for q."""
+    used = set(unescape(re.sub(r"<[^>]*>", "", formulas))) | {"√"}
     slanted = {chr(code) for block in ITALICS for code in block} | {"ℎ"}
     return used | {char for char in slanted if unicodedata.normalize("NFKC", char) in used}
 
