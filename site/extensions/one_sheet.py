@@ -54,7 +54,8 @@ def kept(rules, words):
             inside = "".join(kept(tinycss2.parse_rule_list(rule.content, True, True), words))
             if inside:
                 yield f"@{rule.at_keyword} {squeezed(rule.prelude)}{{{inside}}}"
-        elif rule.type == "at-rule":
+        elif rule.type == "at-rule" and "vendor/fontawesome" not in tinycss2.serialize(rule.content or []):
+            # icons.py has smaller fonts of the same names.
             body = f"{{{squeezed(rule.content)}}}" if rule.content is not None else ";"
             yield f"@{rule.at_keyword} {squeezed(rule.prelude)}{body}"
 

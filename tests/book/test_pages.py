@@ -178,6 +178,15 @@ def test_the_policy_lets_only_the_book_s_own_scripts_run(pages):
         assert not attributes, f"{name}: code in attributes would not run"
 
 
+def test_our_scripts_make_no_markup_out_of_text(root):
+    scripts = list((root / "site" / "assets").glob("*.js"))
+    assert len(scripts) >= 3
+    for script in scripts:
+        assert not re.search(r"innerHTML|outerHTML|AdjacentHTML|document\.write|\beval\(|srcdoc", script.read_text()), (
+            script
+        )
+
+
 def test_every_icon_is_in_the_small_fonts(pages, html):
     fonts = [TTFont(path) for path in (html / "_static" / "icons").glob("*.woff")]
     assert len(fonts) == 2
