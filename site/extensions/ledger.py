@@ -89,7 +89,7 @@ class Ledger(SphinxDirective):
                     nodes.inline("", claim["verdict"], classes=["verdict", f"verdict-{claim['verdict']}"]),
                 ],
                 self.statement(claim, document),
-                nodes.Text(PRINTED.sub(r"\1", claim["evidence"])),
+                evidence(claim["evidence"]),
                 self.place(claim),
             )
             for claim in own
@@ -112,6 +112,12 @@ class Ledger(SphinxDirective):
         )  # fmt: skip
         link += nodes.inline("", f"chapter {claim['chapter']}", classes=["std", "std-ref"])
         return link
+
+
+def evidence(text):
+    """The sentence, with what the cell printed set as code."""
+    pieces = PRINTED.split(text)  # every other one was printed
+    return [nodes.literal("", piece) if k % 2 else nodes.Text(piece) for k, piece in enumerate(pieces) if piece]
 
 
 def row(*cells):
