@@ -15,7 +15,7 @@ ENVIRONMENTS ?= colab lowest pinned-3.12 pinned-3.13 newest-3.11 newest-3.12 new
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test execute train bench colab matrix audit serve repository clean
+.PHONY: help install book test execute train bench colab matrix audit serve offline pdf lighthouse repository clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -74,6 +74,16 @@ audit: $(INSTALLED) ## look up the known vulnerabilities of everything that `mak
 
 serve: book ## serve the built book on this machine (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+offline: book ## pack the pages into _build/attention-executed.zip, to be read without a server
+	$(BIN)/python site/scripts/offline.py
+
+pdf: book ## print the whole book into _build/attention-executed.pdf (needs Chromium; minutes)
+	$(BIN)/python site/scripts/pdf.py
+
+# Scores differ by a few points from run to run and machine to machine; what they rest on is tested by `make test`.
+lighthouse: book ## Lighthouse's four scores for the heaviest pages (needs Node.js and Chromium)
+	$(BIN)/python site/scripts/lighthouse.py $(FILES)
 
 repository: $(INSTALLED) ## change the repository's address everywhere: make repository URL=https://github.com/you/book
 	$(BIN)/python site/scripts/repository.py "$(URL)"

@@ -6,7 +6,6 @@ can translate.
 """
 
 import datetime
-from collections.abc import Callable
 
 from babel.dates import format_date
 
@@ -15,8 +14,6 @@ from attnbook.data.order import hash_order
 
 FIRST_DAY = datetime.date(1900, 1, 1)
 DAYS = (datetime.date(2100, 1, 1) - FIRST_DAY).days  # 73,049
-LOCALES = ("en_US", "en_GB", "de", "fr", "es", "zh", "ru")
-STYLES = ("full", "long", "medium")
 
 Pairs = list[tuple[str, str]]
 
@@ -27,33 +24,14 @@ def english_to_chinese(*, train: int = 10_000, test: int = 1_000, seed: int = 0)
     ("sunday, march 21, 1948", "1948年3月21日星期日"): the year comes first and the day of the week last.
     Raises: TypeError or ValueError for counts below 1 or above 73,049 days in all.
     """
-
-    def pair(day: datetime.date, _: int) -> tuple[str, str]:
-        return format_date(day, "full", locale="en_US").lower(), format_date(day, "full", locale="zh")
-
-    return _split(pair, train, test, seed)
-
-
-def locales_to_iso(*, train: int = 10_000, test: int = 1_000, seed: int = 0) -> tuple[Pairs, Pairs]:
-    """(train, test) pairs of a date as one of seven locales writes it, in one of three styles, and its ISO form.
-
-    ("21. märz 1948", "1948-03-21"). Locale and style take turns through the shuffled days.
-    Raises: as `english_to_chinese`.
-    """
-    manners = [(locale, style) for locale in LOCALES for style in STYLES]
-
-    def pair(day: datetime.date, place: int) -> tuple[str, str]:
-        locale, style = manners[place % len(manners)]
-        return format_date(day, style, locale=locale).lower(), day.isoformat()
-
-    return _split(pair, train, test, seed)
-
-
-def _split(pair: Callable, train: int, test: int, seed: int) -> tuple[Pairs, Pairs]:
     check_size("train", train, least=1)
     check_size("test", test, least=1)
     if train + test > DAYS:
         raise ValueError(f"train + test must be at most {DAYS} (the days from 1900 to 2099); got {train + test}")
     days = hash_order(((FIRST_DAY + datetime.timedelta(n)).isoformat() for n in range(DAYS)), seed=seed)
-    pairs = [pair(datetime.date.fromisoformat(day), place) for place, day in enumerate(days[: train + test])]
+    pairs = [_pair(datetime.date.fromisoformat(day)) for day in days[: train + test]]
     return pairs[:train], pairs[train:]
+
+
+def _pair(day: datetime.date) -> tuple[str, str]:
+    return format_date(day, "full", locale="en_US").lower(), format_date(day, "full", locale="zh")

@@ -43,7 +43,10 @@ def code_of(attempt: Callable) -> CodeType | None:
 
 
 def _skeleton(code: CodeType) -> list[tuple[str, object]]:
-    return [(one.opname, one.argval) for one in dis.get_instructions(code) if one.opname not in ("RESUME", "NOP")]
+    """The instructions, without the places that they have in a file; those of functions inside as well."""
+    instructions = [one for one in dis.get_instructions(code) if one.opname not in ("RESUME", "NOP")]
+    values = (_skeleton(one.argval) if isinstance(one.argval, CodeType) else one.argval for one in instructions)
+    return [(one.opname, value) for one, value in zip(instructions, values, strict=True)]
 
 
 def _nothing() -> None: ...

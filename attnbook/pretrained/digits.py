@@ -36,11 +36,6 @@ def load_digits_vit(*, folder: Path = FOLDER) -> Vit:
     return files.read(digits_vit(), folder / FILE)
 
 
-def digits_vit_record(*, folder: Path = FOLDER) -> dict[str, object]:
-    """What the file says about its own training: steps, seed, versions and the rest."""
-    return files.read_record(folder / FILE)
-
-
 def shuffled_runs() -> dict[str, object]:
     """What `site/scripts/shuffle_digits.py` measured: for each network and order of the pixels, the right answers."""
     return json.loads(SHUFFLED_FILE.read_text(encoding="utf-8"))

@@ -1,8 +1,11 @@
 // Puts each explorer in the place of its picture: a stand-in for the model that Jupyter gives an anywidget, and no kernel.
 (() => {
   const decode = (value) => {
-    if (value === null || typeof value !== "object" || typeof value.base64 !== "string") return value;
-    const bytes = Uint8Array.from(atob(value.base64), (character) => character.charCodeAt(0));
+    const base64 = value?.base64 ?? globalThis.attnbookFiles?.[value?.file];
+    if (typeof base64 !== "string") return value;
+    const text = atob(base64);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
     return new DataView(bytes.buffer);
   };
 
@@ -22,20 +25,23 @@
     };
   };
 
-  for (const data of document.querySelectorAll("script[data-explorer]")) {
+  const place = (data) => {
     const figure = document.getElementById(data.dataset.figure);
     const picture = figure.querySelector("img");
-    const place = document.createElement("div");
-    picture.after(place);
+    const box = document.createElement("div");
+    picture.after(box);
     try {
       const own = model(JSON.parse(data.textContent));
-      globalThis.attnbookExplorers[data.dataset.explorer].render({ model: own, el: place });
-      place.explorer = own;
+      globalThis.attnbookExplorers[data.dataset.explorer].render({ model: own, el: box });
+      box.explorer = own;
       picture.remove();
     } catch (error) {
       // The picture stays.
-      place.remove();
+      box.remove();
       console.error(error);
     }
-  }
+  };
+
+  // One after the other, so that the page answers its reader in between.
+  for (const data of document.querySelectorAll("script[data-explorer]")) setTimeout(place, 0, data);
 })();

@@ -9,6 +9,7 @@ import json
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from urllib.parse import urljoin
 
 MIME = "application/vnd.attnbook.explorer+json"
 WITHOUT = (
@@ -41,14 +42,18 @@ def insert(app, pagename, templatename, context, doctree):
     if doctree is None or not notebook.exists():
         return
     found = list(stored_explorers(notebook))
-    embedded = sources(app.srcdir).embedded
     for figure, explorer, state in found:
-        values = {name: embedded(json.loads(text)) for name, text in state.items()}
+        values = {name: json.loads(text) for name, text in state.items()}
+        for file in files(values):
+            app.add_js_file(write_file(app, file), loading_method="defer")
         # "<" must not end the script early; inside JSON it can always be written as an escape.
         data = json.dumps(values, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         script = f'<script type="application/json" data-explorer="{explorer}" data-figure="{figure}">{data}</script>'
+        page = urljoin(app.config.html_baseurl, f"{pagename}.html#{figure}")
+        address = f'<p class="explorer-address">An explorer, which moves at <a href="{page}">{page}</a></p>'
         place = re.compile(rf'(<figure[^>]*\bid="{figure}"[^>]*>)')
-        context["body"], count = place.subn(lambda match, script=script: match[1] + script + WITHOUT, context["body"])
+        added = script + WITHOUT + address
+        context["body"], count = place.subn(lambda match, added=added: match[1] + added, context["body"])
         if count != 1:
             raise ValueError(f"{pagename} has {count} figures named {figure} for the explorer {explorer}")
     if found:
@@ -56,6 +61,22 @@ def insert(app, pagename, templatename, context, doctree):
         for explorer in sorted({explorer for _, explorer, _ in found}):
             app.add_js_file(f"explorers/{explorer}.js", loading_method="defer")
         app.add_js_file("explorers.js", loading_method="defer", priority=900)
+
+
+def files(values):
+    """The files of the package that stand for the value of a trait."""
+    return [value["file"] for value in values.values() if isinstance(value, dict) and set(value) == {"file"}]
+
+
+def write_file(app, file):
+    """A file of the package as a script, which a page loads after its text; return the script's name.
+
+    A script, because a page that is read without a server may load nothing else.
+    """
+    data = sources(app.srcdir).embedded({"file": file})["base64"]
+    name = f"explorers/{Path(file).name}.js"
+    Path(app.outdir, "_static", name).write_text(f'(globalThis.attnbookFiles ??= {{}})["{file}"] = "{data}";\n')
+    return name
 
 
 def write(app):

@@ -1,20 +1,26 @@
-"""The directive `ledger`: a table, for each source document, of its claims, the verdicts, and where each was settled.
+"""The directive `ledger`: a table, for each source document, of its claims, the verdicts, the evidence and its place.
 
-It reads `appendix/claims.yml` and the `claim:ID` tags of the chapters in the book, so that the page cannot say anything
-that no cell shows. A claim with a tag is linked to the box that states its verdict; the others are named open.
+It reads `appendix/claims.yml` and the cells with `claim:ID` tags of the chapters in the book, so that the page cannot
+say anything that no cell shows: a claim without such a cell, or evidence with a number that the cell did not print, is
+a warning, and the build fails.
 """
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import yaml
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 CLAIMS = "appendix/claims.yml"
 VERDICTS = ("holds", "conditional", "wrong", "omits")
+PRINTED = re.compile(r"\{(.+?)\}")  # in `evidence`: what the claim's cell printed, word for word
+
+logger = logging.getLogger(__name__)
 
 
 def box_name(claim_id):
@@ -23,7 +29,7 @@ def box_name(claim_id):
 
 
 def settled_claims(source, docnames):
-    """The claim ids in the tags of the given documents' notebooks, each with its document."""
+    """What the cell of each claim printed, by the claim's id, from the notebooks of the given documents."""
     found = {}
     for docname in docnames:
         path = Path(source, docname + ".ipynb")
@@ -32,7 +38,8 @@ def settled_claims(source, docnames):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for tag in cell["metadata"].get("tags", []):
                 if tag.startswith("claim:"):
-                    found[tag.removeprefix("claim:")] = docname
+                    texts = ("".join(output.get("text", "")) for output in cell["outputs"])
+                    found[tag.removeprefix("claim:")] = "".join(texts)
     return found
 
 
@@ -43,35 +50,47 @@ class Ledger(SphinxDirective):
         path = Path(self.env.srcdir, CLAIMS)
         self.env.note_dependency(str(path))
         ledger = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settled = settled_claims(self.env.srcdir, sorted(self.env.found_docs))
         claims = ledger["claims"]
-        summary = nodes.paragraph("", self.count(claims, settled), classes=["ledger-count"])
+        self.check(claims, settled_claims(self.env.srcdir, sorted(self.env.found_docs)))
+        verdicts = Counter(claim["verdict"] for claim in claims)
+        parts = ", ".join(f"{verdict} {verdicts[verdict]}" for verdict in VERDICTS)
+        count = nodes.Text(f"{len(claims)} claims, all settled: {parts}.")
         documents = ledger["documents"].items()
-        return [summary, *(self.document(letter, document, claims, settled) for letter, document in documents)]
+        return [
+            nodes.paragraph("", count, classes=["ledger-count"]),
+            *(self.document(letter, document, claims) for letter, document in documents),
+        ]
 
-    def count(self, claims, settled):
-        done = [claim for claim in claims if claim["id"] in settled]
-        verdicts = Counter(claim["verdict"] for claim in done)
-        parts = ", ".join(f"{verdict} {verdicts[verdict]}" for verdict in VERDICTS if verdicts[verdict])
-        return nodes.Text(f"{len(done)} of {len(claims)} claims are settled so far" + (f": {parts}." if parts else "."))
+    def check(self, claims, printed):
+        """Warn of a claim that no cell settles, and of evidence that its cell did not print."""
+        for claim in claims:
+            name = claim["id"]
+            if name not in printed:
+                logger.warning("no cell has the tag claim:%s", name, location=self.get_location())
+                continue
+            missing = [text for text in PRINTED.findall(claim["evidence"]) if text not in printed[name]]
+            for text in missing:
+                logger.warning("the cell of claim %s does not print %r", name, text, location=self.get_location())
 
-    def document(self, letter, document, claims, settled):
+    def document(self, letter, document, claims):
         own = [claim for claim in claims if claim["id"].startswith(letter)]
-        done = sum(claim["id"] in settled for claim in own)
         section = nodes.section("", ids=[f"ledger-{letter.lower()}"], names=[f"ledger-{letter.lower()}"])
         section += nodes.title("", f"Document {letter}: {document['title']}")
-        section += nodes.paragraph("", f"{done} of {len(own)} settled.")
-        table = nodes.table("", classes=["ledger"])
+        table = nodes.table("", classes=["ledger", "colwidths-given"])
         group = nodes.tgroup("", cols=4)
         table += group
-        group += [nodes.colspec(colwidth=width) for width in (8, 54, 16, 22)]
-        group += nodes.thead("", row("Claim", "The document says", "Verdict", "Settled in"))
+        group += [nodes.colspec(colwidth=width) for width in (15, 36, 35, 14)]
+        group += nodes.thead("", row("Claim", "The document says", "Evidence", "Where"))
         rows = (
             row(
-                nodes.inline("", claim["id"], classes=["claim-id"]),
+                [
+                    nodes.inline("", claim["id"], classes=["claim-id"]),
+                    nodes.Text(" "),
+                    nodes.inline("", claim["verdict"], classes=["verdict", f"verdict-{claim['verdict']}"]),
+                ],
                 self.statement(claim, document),
-                verdict(claim["verdict"], claim["id"] in settled),
-                self.place(claim, settled),
+                evidence(claim["evidence"]),
+                self.place(claim),
             )
             for claim in own
         )
@@ -86,9 +105,7 @@ class Ledger(SphinxDirective):
         where = nodes.inline("", f" ({number}{heading})", classes=["claim-section"])
         return [*says, where]
 
-    def place(self, claim, settled):
-        if claim["id"] not in settled:
-            return nodes.inline("", f"open (chapter {claim['chapter']})", classes=["claim-open"])
+    def place(self, claim):
         link = addnodes.pending_xref(
             "", refdomain="std", reftype="ref", reftarget=box_name(claim["id"]), refexplicit=True, refwarn=True,
             refdoc=self.env.docname,
@@ -97,9 +114,10 @@ class Ledger(SphinxDirective):
         return link
 
 
-def verdict(word, is_settled):
-    """The verdict with its color and sign once it is settled; before that only the word, in gray."""
-    return nodes.inline("", word, classes=["verdict", f"verdict-{word}"] if is_settled else ["claim-open"])
+def evidence(text):
+    """The sentence, with what the cell printed set as code."""
+    pieces = PRINTED.split(text)  # every other one was printed
+    return [nodes.literal("", piece) if k % 2 else nodes.Text(piece) for k, piece in enumerate(pieces) if piece]
 
 
 def row(*cells):

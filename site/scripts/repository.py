@@ -1,4 +1,4 @@
-"""Change the repository's address: in _config.yml, where it is set, and in every text that names it.
+"""Change the repository's address: in _config.yml, where it is set, and in every text that names it or its pages.
 
 python site/scripts/repository.py https://github.com/you/book
 """
@@ -10,7 +10,14 @@ from pathlib import Path
 from notebook_checks import ROOT, repository
 
 FORM = re.compile(r"https://github\.com/([A-Za-z0-9-]+/[A-Za-z0-9._-]+)")
-FILES = ("_config.yml", "*.md", "appendix/*.md", "chapters/*.ipynb")
+FILES = ("_config.yml", "CITATION.cff", "*.md", "appendix/*.md", "chapters/*.ipynb")
+
+
+def pages(url):
+    """Where GitHub publishes a repository's pages, without the last slash."""
+    owner, name = FORM.fullmatch(url).group(1).split("/")
+    site = f"https://{owner.lower()}.github.io"
+    return site if f"https://{name.lower()}" == site else f"{site}/{name}"
 
 
 def change(url, root=ROOT):
@@ -24,6 +31,7 @@ def change(url, root=ROOT):
         raise ValueError(f"URL: expected https://github.com/OWNER/NAME, got {url!r}")
     old = repository(root)
     replacements = {old: url, f"/github/{FORM.fullmatch(old).group(1)}": f"/github/{match.group(1)}"}
+    replacements[pages(old)] = pages(url)
     changed = []
     for path in (path for pattern in FILES for path in sorted(Path(root).glob(pattern))):
         text = new = path.read_text(encoding="utf-8")

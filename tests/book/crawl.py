@@ -1,11 +1,14 @@
 """What a page makes a browser load, and where its links lead: read from the HTML and the CSS, with no browser."""
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import tinycss2
+import yaml
 
+CONFIG = yaml.safe_load((Path(__file__).resolve().parents[2] / "_config.yml").read_text(encoding="utf-8"))
+BASE = urlsplit(CONFIG["html"]["baseurl"]).path  # /attnbook/: from where 404.html leads on
 LOADING = {
     "script": ("src",),
     "img": ("src", "srcset"),
@@ -86,6 +89,8 @@ def links(page):
 def resolve(page_path, href):
     """(path, fragment) of a link inside the book; path is '' when it leads out of the book's folder."""
     target, fragment = urldefrag(href)
+    if target.startswith(BASE):
+        return unquote(urlsplit(target).path).removeprefix(BASE), unquote(fragment)
     parts = list(PurePosixPath(page_path).parent.parts) if target else list(PurePosixPath(page_path).parts)
     for part in PurePosixPath(unquote(urlsplit(target).path)).parts:
         if part == "..":

@@ -1,6 +1,10 @@
 """The built pages ask no other server, link to nothing that is not there, and tell what their pictures show."""
 
+import base64
+import gzip
+import hashlib
 import re
+import unicodedata
 from collections import Counter
 
 import pytest
@@ -9,11 +13,17 @@ from bs4 import BeautifulSoup
 from crawl import anchors, is_outside, links, loaded_by_css, loaded_by_page, resolve
 from fontTools.ttLib import TTFont
 
+SLANTED = {unicodedata.normalize("NFKC", chr(code)): code for code in (*range(0x1D434, 0x1D468), 0x210E)}
 CONTENT = ("intro", "chapters/", "appendix/")
 
 
 def content_pages(pages):
     return {name: page for name, page in pages.items() if name.startswith(CONTENT)}
+
+
+def shown_pages(pages):
+    """All but index.html, which leads on to the first page at once."""
+    return {name: page for name, page in pages.items() if name != "index.html"}
 
 
 def test_every_page_of_the_contents_is_there(pages, root):
@@ -120,11 +130,68 @@ def test_the_theme_s_faults_are_mended(pages):
         assert 'localStorage.getItem("mode") || "auto"' in text, f"{name}: no valid color mode to begin with"
 
 
+def test_nothing_stops_a_page_from_showing(pages, html):
+    """A browser waits for style sheets, and for scripts that are not deferred."""
+    for name, page in shown_pages(pages).items():
+        assert not [tag["src"] for tag in page.select("script[src]:not([defer])")], name
+        sheets = [tag["href"] for tag in page.select('link[rel="stylesheet"]')]
+        assert len(sheets) == 1, f"{name}: {sheets}"
+        assert not page.select('link[rel="preload"]'), name
+    weight = len(gzip.compress((html / "_static" / "book-all.css").read_bytes()))
+    assert 10_000 < weight < 40_000, f"the style sheet weighs {weight:,} bytes on the wire"
+
+
+def test_figures_keep_their_place_until_they_come(pages, html):
+    for name, page in pages.items():
+        figures = page.select("figure img")
+        for number, image in enumerate(figures):
+            width, height = int(image["width"]), int(image["height"])
+            if not image["src"].startswith("data:"):
+                box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', (html / resolve(name, image["src"])[0]).read_text())
+                assert width / height == pytest.approx(float(box[1]) / float(box[2]), rel=0.02), (name, image["src"])
+            assert (image.get("loading") == "lazy") == (number > 0), (name, image["src"])
+
+
+def test_formulas_are_set_and_their_letters_are_in_the_font(pages, html):
+    formulas = [formula for page in pages.values() for formula in page.select(".math")]
+    assert len(formulas) > 1500 and all(formula.math for formula in formulas)
+    assert "\\(" not in "".join(formula.get_text() for formula in formulas)
+    font = set(TTFont(html / "_static" / "formulas" / "formulas.woff").getBestCmap())
+    assert ord("√") in font, "no formula has this sign as text: a browser draws it for a root"
+    for formula in formulas:
+        # A browser slants a single letter in a formula by taking the one from Unicode's mathematical letters.
+        single = [mi.get_text() for mi in formula.select("mi:not([mathvariant])") if len(mi.get_text()) == 1]
+        assert {ord(char) for char in formula.math.get_text() if char.isprintable() and char != " "} - font <= {0x2061}
+        assert {SLANTED.get(char, ord(char)) for char in single} <= font
+
+
+def test_the_policy_lets_only_the_book_s_own_scripts_run(pages):
+    for name, page in shown_pages(pages).items():
+        policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})["content"]
+        assert "default-src 'none'" in policy and "://" not in policy, name
+        scripts = policy.split("script-src ")[1].split(";")[0].split()
+        for script in page.select("script:not([src]):not([type])"):
+            hashed = base64.b64encode(hashlib.sha256(script.string.encode()).digest()).decode()
+            assert f"'sha256-{hashed}'" in scripts, (name, script.string[:60])
+        assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "https:", "data:"} & set(scripts), name
+        attributes = {attribute for tag in page.find_all(True) for attribute in tag.attrs if attribute.startswith("on")}
+        assert not attributes, f"{name}: code in attributes would not run"
+
+
+def test_our_scripts_make_no_markup_out_of_text(root):
+    scripts = list((root / "site" / "assets").glob("*.js"))
+    assert len(scripts) >= 3
+    for script in scripts:
+        assert not re.search(r"innerHTML|outerHTML|AdjacentHTML|document\.write|\beval\(|srcdoc", script.read_text()), (
+            script
+        )
+
+
 def test_every_icon_is_in_the_small_fonts(pages, html):
     fonts = [TTFont(path) for path in (html / "_static" / "icons").glob("*.woff")]
     assert len(fonts) == 2
     drawn = {code for font in fonts for code in font.getBestCmap()}
-    sheet = (html / "_static" / "styles" / "pydata-sphinx-theme.css").read_text()
+    sheet = (html / "_static" / "book-all.css").read_text()
     for name in {value for page in pages.values() for icon in page.select("i[class*=fa-]") for value in icon["class"]}:
         rule = re.search(rf"\.{re.escape(name)}:before[^{{]*\{{content:\"\\([0-9a-f]+)\"\}}", sheet)
         if rule:

@@ -7,10 +7,17 @@ import shutil
 import pytest
 import yaml
 from notebook_checks import bootstrap, repository
-from repository import FILES, change
+from repository import FILES, change, pages
 
 ADDRESS = re.compile(r"https://github\.com/[\w-]+/attnbook(?![\w-])")
 COLAB = "https://colab.research.google.com/github/"
+
+
+PUBLISHED = re.compile(r"https://[\w-]+\.github\.io/[\w.-]+/")
+
+
+def named_files(root):
+    return [path for pattern in FILES for path in root.glob(pattern)]
 
 
 def chapters(root):
@@ -18,13 +25,22 @@ def chapters(root):
 
 
 def test_every_text_names_the_configured_repository(root):
-    named = {
-        match.group()
-        for pattern in FILES
-        for path in root.glob(pattern)
-        for match in ADDRESS.finditer(path.read_text("utf-8"))
-    }
+    named = {match.group() for path in named_files(root) for match in ADDRESS.finditer(path.read_text("utf-8"))}
     assert named == {repository()}
+    published = {found for path in named_files(root) for found in PUBLISHED.findall(path.read_text("utf-8"))}
+    assert published == {pages(repository()) + "/"}
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://github.com/attnbook/attnbook", "https://attnbook.github.io/attnbook"),
+        ("https://github.com/Some-One/My.Book", "https://some-one.github.io/My.Book"),
+        ("https://github.com/Some-One/some-one.github.io", "https://some-one.github.io"),
+    ],
+)
+def test_the_pages_address_follows_from_the_repository_s(url, address):
+    assert pages(url) == address
 
 
 def test_launch_links_open_the_chapter_s_notebook(root, pages):
@@ -59,6 +75,8 @@ def test_changing_the_address_changes_config_and_chapters(copy):
     url = "https://github.com/someone/some.book"
     assert len(change(url, copy)) == 2
     assert repository(copy) == url
+    baseurl = yaml.safe_load((copy / "_config.yml").read_text())["html"]["baseurl"]
+    assert baseurl == "https://someone.github.io/some.book/"
     cell, text = json.loads((copy / "chapters" / "01-a.ipynb").read_text())["cells"]
     assert "".join(cell["source"]) == bootstrap(url)
     assert "".join(text["source"]).startswith(f"[Colab]({COLAB}someone/some.book/blob/")

@@ -10,11 +10,11 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import HTML, everywhere
 
-# index.html leads on to the first page at once.
+# index.html leads on to the first page at once; 404.html works under the published address only.
 PAGES = sorted(
     str(path.relative_to(HTML))
     for path in HTML.rglob("*.html")
-    if "_static" not in path.parts and path != HTML / "index.html"
+    if "_static" not in path.parts and path not in (HTML / "index.html", HTML / "404.html")
 )
 EXPLORERS = [name for name in PAGES if "data-explorer=" in (HTML / name).read_text()]
 LARGEST = 1_000_000  # bytes over the wire, gzipped

@@ -86,7 +86,7 @@ class ByHand:
     def __init__(self, name):
         stored = load_file(WEIGHTS / f"pronunciations-{name}.safetensors")
         self.p = {key: value.astype(np.float64) for key, value in stored.items()}
-        self.step = self.bahdanau if name == "bahdanau" else self.luong
+        self.step = self.bahdanau if name.startswith("bahdanau") else self.luong
         self.name = name
 
     def answers(self, words, longest=None):
@@ -99,7 +99,7 @@ class ByHand:
 
     def of_one_length(self, words, padding):
         h, state = self.encode(words)
-        h = np.concatenate([h, np.zeros((len(words), padding, 128))], axis=1)
+        h = np.concatenate([h, np.zeros((len(words), padding, h.shape[-1]))], axis=1)
         read, written, weights = np.full(len(words), BOS), [], []
         while len(written) < 28:
             logits, alpha, state = self.step(self.p["decoder.embedding.weight"][read], state, h)
@@ -113,10 +113,11 @@ class ByHand:
 
     def encode(self, words):
         letters = [[FIRST + ord(letter) - ord("a") for letter in word] + [EOS] for word in words]
-        x = self.p["encoder.embedding.weight"][letters].transpose(1, 0, 2)  # (sources, batch, 64)
+        x = self.p["encoder.embedding.weight"][letters].transpose(1, 0, 2)  # (sources, batch, size)
+        size = self.p["encoder.recurrence.rnn.weight_hh_l0"].shape[1]
         states = {}
         for direction, inputs in (("", x), ("_reverse", x[::-1])):
-            h, states[direction] = np.zeros((len(words), 64)), []
+            h, states[direction] = np.zeros((len(words), size)), []
             for step in inputs:
                 h = gru(step, h, self.p, "encoder.recurrence.rnn.{}_l0" + direction)
                 states[direction].append(h)

@@ -4,7 +4,6 @@ Torch only draws the random numbers. Layers are written again here, and derivati
 exact to rounding, also for derivatives of 1e-17) or, through a stack of layers, by a backward pass written out by hand.
 """
 
-import json
 import math
 import re
 from pathlib import Path
@@ -15,15 +14,6 @@ import torch
 
 CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "01-why-attention.ipynb"
 STEP = 1e-30  # of the complex step: far below every derivative, far above underflow
-
-
-@pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), "\n".join(prose)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ numbers is left to the chapter's own assertions.
 import json
 import math
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +34,6 @@ SMALL = {  # name -> d, d_hidden, norms of an encoder and a decoder layer, last 
 }
 RECURRENT = ("none", "bahdanau", "luong-general")
 NUMBER = r"-?\d[\d,]*\.?\d*"
-
-
-@pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), re.sub(r"\s+", " ", " ".join(prose))
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +302,11 @@ def test_the_masks_of_the_three_families(page):
     # "c a t ⏎" sees itself on both sides; each of "K AE T" sees the source and what was written up to itself.
     rows = ["1 1 1 1 0 0 0"] * 4 + ["1 1 1 1 1 0 0", "1 1 1 1 1 1 0", "1 1 1 1 1 1 1"]
     assert "\n".join(rows) in printed
+
+
+def test_loss_of_knowing_how_common_each_symbol_is(page, words):
+    """The entropy of the training targets' phonemes and end symbols, in units of ln."""
+    accepted, train, *_ = words
+    counts = Counter(symbol for word in train for symbol in [*accepted[word][0], "end"])
+    shares = np.array(list(counts.values())) / sum(counts.values())
+    assert f"gives {-(shares * np.log(shares)).sum():.2f} (measured once while writing)" in page.prose

@@ -6,7 +6,6 @@ NumPy; the numbers of the dates come from the calendar. What is read from the pa
 
 import datetime
 import hashlib
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -15,20 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.notebooks.letters_by_hand import ByHand, closest, dictionary, rates, split
+from tests.notebooks.letters_by_hand import VOWELS, ByHand, closest, dictionary, rates, split
 
 CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "11-sequences-to-sequences.ipynb"
 MODELS = ("none", "bahdanau", "luong-dot", "luong-general", "luong-concat", "luong-local-p")
 OUGH = ("though", "through", "tough", "cough", "bough", "thought")
-
-
-@pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), "\n".join(prose)
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +175,18 @@ def test_the_forgotten_mask(page, words, size):
 def test_a_word_and_its_neighbor(page, batch):
     said, _ = ByHand("bahdanau").answers(batch, longest=len(batch[-1]))[0]
     assert f"without, 'though' in a batch of {len(batch)}: {' '.join(said)}" in page[0]
+
+
+def test_a_final_e_that_is_not_said(page, words):
+    accepted, _, test, _ = words
+    ending = [word for word in test if word.endswith("e")]
+    silent = [word for word in ending if all(said[-1] not in VOWELS for said in accepted[word])]
+    assert f"silent in at least {len(silent)} of the {len(ending)} words" in page.prose
+
+
+def test_the_model_of_the_first_section(page, words):
+    """The smallest model, which runs in the page."""
+    accepted, _, test, _ = words
+    said = [phonemes for phonemes, _ in ByHand("bahdanau-small").answers(test)]
+    sounds, whole = rates(said, [accepted[word] for word in test])
+    assert f"gets {sounds:.1f}% of the sounds and {whole:.1f}% of the words wrong" in page.prose

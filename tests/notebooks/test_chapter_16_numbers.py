@@ -14,15 +14,6 @@ NOTEBOOK = ROOT / "chapters" / "16-what-attention-costs.ipynb"
 
 
 @pytest.fixture(scope="module")
-def page():
-    """What the cells printed, and the prose."""
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    outputs = (output for cell in cells for output in cell.get("outputs", []))
-    prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    return "".join("".join(output.get("text", "")) for output in outputs), re.sub(r"\s+", " ", prose)
-
-
-@pytest.fixture(scope="module")
 def measured():
     return json.loads((ROOT / "attnbook" / "data" / "measured-lengths.json").read_text(encoding="utf-8"))
 

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
@@ -17,15 +16,6 @@ from attnbook.pretrained import smollm2
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "chapters" / "17-sparse-low-rank-linear.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page():
-    """What the cells printed, and the prose."""
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    outputs = (output for cell in cells for output in cell.get("outputs", []))
-    prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    return "".join("".join(output.get("text", "")) for output in outputs), re.sub(r"\s+", " ", prose)
 
 
 def softmax(x):

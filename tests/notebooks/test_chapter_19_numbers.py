@@ -1,6 +1,5 @@
 """Chapter 19's printed numbers once more, by plain arithmetic."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -10,15 +9,6 @@ import pytest
 import torch
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "chapters" / "19-past-one-machine.ipynb"
-
-
-@pytest.fixture(scope="module")
-def page():
-    """What the cells printed, and the prose."""
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    outputs = (output for cell in cells for output in cell.get("outputs", []))
-    prose = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    return "".join("".join(output.get("text", "")) for output in outputs), re.sub(r"\s+", " ", prose)
 
 
 def test_two_parts(page):

@@ -184,9 +184,9 @@ GENERAL = FunctionExercise(
     level="Practice",
     minutes=10,
     statement=r"""
-The listing should give Luong's *general* score, $s_{ij} = q_i W k_j^\top$. `query` has the shape `(batch, n,
-d_q)`, `key` `(batch, m, d_k)`, and `W` `(d_q, d_k)`; the result has `(batch, n, m)`. It was tested with `d_q =
-d_k`, where it runs. Mend it.
+The listing should give a score with a matrix in between, the *general* score of chapter 6: $s_{ij} = q_i W
+k_j^\top$. `query` has the shape `(batch, n, d_q)`, `key` `(batch, m, d_k)`, and `W` `(d_q, d_k)`; the result has
+`(batch, n, m)`. It was tested with `d_q = d_k`, where it runs. Mend it.
 """,
     given="""
 def general_scores(query, key, W):
@@ -435,7 +435,7 @@ SCALE_AND_GRADIENT = ChoiceExercise(
     hints=("What are α and 1 − α when one score is 20 above the others? The derivative is α (1 − α).",),
     choices=(
         Choice(
-            "One key gets nearly all the weight, and the gradient of the scores is nearly 0.",
+            "One key gets nearly all the weight, and for a typical query the gradient in the scores is nearly 0.",
             "α (1 − α) vanishes at both ends, so what the layer attends to can hardly be learned.",
             right=True,
         ),

@@ -17,13 +17,13 @@ def additive_scores(query, key, W_q, W_k, v):
     return features.tanh() @ v
 
 
-def additive_inputs(draw, batch, n, m, d_q, d_k, d_a):
+def additive_inputs(draw, batch, n, m, d_q, d_k, d_h):
     return {
         "query": draw.normal(batch, n, d_q),
         "key": draw.normal(batch, m, d_k),
-        "W_q": draw.normal(d_q, d_a),
-        "W_k": draw.normal(d_k, d_a),
-        "v": draw.normal(d_a),
+        "W_q": draw.normal(d_q, d_h),
+        "W_k": draw.normal(d_k, d_h),
+        "v": draw.normal(d_h),
     }
 
 
@@ -35,8 +35,8 @@ ADDITIVE = FunctionExercise(
     minutes=15,
     statement=r"""
 The listing should give the additive score $s_{ij} = v \cdot \tanh(q_i W_q + k_j W_k)$ of each query with each key.
-`query` has the shape `(batch, n, d_q)`, `key` `(batch, m, d_k)`, `W_q` `(d_q, d_a)`, `W_k` `(d_k, d_a)`, `v`
-`(d_a,)`; the result has `(batch, n, m)`. It was tested with `n = m`. Mend it.
+`query` has the shape `(batch, n, d_q)`, `key` `(batch, m, d_k)`, `W_q` `(d_q, d_h)`, `W_k` `(d_k, d_h)`, `v`
+`(d_h,)`; the result has `(batch, n, m)`. It was tested with `n = m`. Mend it.
 """,
     given="""
 def additive_scores(query, key, W_q, W_k, v):
@@ -52,12 +52,12 @@ def additive_scores(query, key, W_q, W_k, v):
     reference=additive_scores,
     inputs=additive_inputs,
     cases=(
-        {"batch": 1, "n": 1, "m": 1, "d_q": 1, "d_k": 1, "d_a": 1},
-        {"batch": 1, "n": 2, "m": 2, "d_q": 2, "d_k": 2, "d_a": 2},
-        {"batch": 1, "n": 2, "m": 3, "d_q": 2, "d_k": 2, "d_a": 3},
-        {"batch": 2, "n": 4, "m": 3, "d_q": 3, "d_k": 2, "d_a": 4},
-        {"batch": 3, "n": 3, "m": 3, "d_q": 3, "d_k": 3, "d_a": 3},
-        {"batch": 2, "n": 1, "m": 5, "d_q": 2, "d_k": 4, "d_a": 2},
+        {"batch": 1, "n": 1, "m": 1, "d_q": 1, "d_k": 1, "d_h": 1},
+        {"batch": 1, "n": 2, "m": 2, "d_q": 2, "d_k": 2, "d_h": 2},
+        {"batch": 1, "n": 2, "m": 3, "d_q": 2, "d_k": 2, "d_h": 3},
+        {"batch": 2, "n": 4, "m": 3, "d_q": 3, "d_k": 2, "d_h": 4},
+        {"batch": 3, "n": 3, "m": 3, "d_q": 3, "d_k": 3, "d_h": 3},
+        {"batch": 2, "n": 1, "m": 5, "d_q": 2, "d_k": 4, "d_h": 2},
     ),
     mistakes=(
         Mistake(
@@ -130,7 +130,7 @@ def additive_scores(query, key, W_q, W_k, v):
         ),
         Mistake(
             "the sum over the keys",
-            (("features.tanh() @ v", "(features.sum(dim=2, keepdim=True).expand_as(features).tanh()) @ v"),),
+            (("features.tanh() @ v", "(features.sum(dim=2, keepdim=True).expand_hs(features).tanh()) @ v"),),
             "The keys were added up before the tanh: each pair has features of its own.",
         ),
         Mistake(
@@ -156,12 +156,12 @@ def concat_scores(query, key, W, v):
     return (stacked @ W).tanh() @ v
 
 
-def concat_inputs(draw, batch, n, m, d_q, d_k, d_a):
+def concat_inputs(draw, batch, n, m, d_q, d_k, d_h):
     return {
         "query": draw.normal(batch, n, d_q),
         "key": draw.normal(batch, m, d_k),
-        "W": draw.normal(d_q + d_k, d_a),
-        "v": draw.normal(d_a),
+        "W": draw.normal(d_q + d_k, d_h),
+        "v": draw.normal(d_h),
     }
 
 
@@ -173,7 +173,7 @@ CONCAT = FunctionExercise(
     minutes=15,
     statement=r"""
 Write Luong's *concat* score: $s_{ij} = v \cdot \tanh([q_i, k_j]\, W)$, where $[q_i, k_j]$ is the query followed by
-the key. `query` is `(batch, n, d_q)`, `key` `(batch, m, d_k)`, `W` `(d_q + d_k, d_a)`, `v` `(d_a,)`. Return
+the key. `query` is `(batch, n, d_q)`, `key` `(batch, m, d_k)`, `W` `(d_q + d_k, d_h)`, `v` `(d_h,)`. Return
 `(batch, n, m)`. You may make the pairs, or find a way to do without.
 """,
     hints=(
@@ -183,12 +183,12 @@ the key. `query` is `(batch, n, d_q)`, `key` `(batch, m, d_k)`, `W` `(d_q + d_k,
     reference=concat_scores,
     inputs=concat_inputs,
     cases=(
-        {"batch": 1, "n": 1, "m": 1, "d_q": 1, "d_k": 1, "d_a": 1},
-        {"batch": 1, "n": 2, "m": 2, "d_q": 2, "d_k": 2, "d_a": 2},
-        {"batch": 1, "n": 2, "m": 3, "d_q": 2, "d_k": 2, "d_a": 3},
-        {"batch": 2, "n": 4, "m": 3, "d_q": 3, "d_k": 2, "d_a": 4},
-        {"batch": 3, "n": 3, "m": 3, "d_q": 3, "d_k": 3, "d_a": 3},
-        {"batch": 2, "n": 1, "m": 5, "d_q": 2, "d_k": 4, "d_a": 2},
+        {"batch": 1, "n": 1, "m": 1, "d_q": 1, "d_k": 1, "d_h": 1},
+        {"batch": 1, "n": 2, "m": 2, "d_q": 2, "d_k": 2, "d_h": 2},
+        {"batch": 1, "n": 2, "m": 3, "d_q": 2, "d_k": 2, "d_h": 3},
+        {"batch": 2, "n": 4, "m": 3, "d_q": 3, "d_k": 2, "d_h": 4},
+        {"batch": 3, "n": 3, "m": 3, "d_q": 3, "d_k": 3, "d_h": 3},
+        {"batch": 2, "n": 1, "m": 5, "d_q": 2, "d_k": 4, "d_h": 2},
     ),
     mistakes=(
         Mistake(
@@ -402,7 +402,7 @@ p)^2}{2\sigma^2}\right)$ with $\sigma = D / 2$, and not made whole again. Return
 
 
 def parameters_of_additive():
-    """d_q = 10, d_k = 20, d_a = 8, no biases."""
+    """d_q = 10, d_k = 20, d_h = 8, no biases."""
     return 10 * 8 + 20 * 8 + 8
 
 

@@ -311,8 +311,8 @@ def causal_weights(query, key):
 
 
 def parameters_of_self_attention():
-    """d_model = 8, d_k = 4, d_v = 3: three projections, each with a bias."""
-    d_model, d_k, d_v = 8, 4, 3
+    """d_model = 10, d_k = 6, d_v = 4: three projections, each with a bias."""
+    d_model, d_k, d_v = 10, 6, 4
     return 2 * (d_model * d_k + d_k) + (d_model * d_v + d_v)
 
 
@@ -323,32 +323,32 @@ PARAMETERS = NumberExercise(
     level="Warm-up",
     minutes=5,
     statement=(
-        "How many learned numbers has `SelfAttention(8, d_k=4, d_v=3)`: three projections from 8 "
+        "How many learned numbers has `SelfAttention(10, d_k=6, d_v=4)`: three projections from 10 "
         "components, with biases?"
     ),
-    hints=("A projection from 8 to 4 components has 8 · 4 weights and 4 biases.",),
+    hints=("A projection from 10 to 6 components has 10 · 6 weights and 6 biases.",),
     answer=parameters_of_self_attention,
     mistakes=(
-        WrongNumber("no biases", lambda: 2 * 8 * 4 + 8 * 3, "The weights are right; each output has a bias too."),
+        WrongNumber("no biases", lambda: 2 * 10 * 6 + 10 * 4, "The weights are right; each output has a bias too."),
         WrongNumber(
             "one projection for queries and keys",
-            lambda: 8 * 4 + 4 + 8 * 3 + 3,
+            lambda: 10 * 6 + 6 + 10 * 4 + 4,
             "Queries and keys have a projection each.",
         ),
-        WrongNumber("d_v like d_k", lambda: 3 * (8 * 4 + 4), "Values have 3 components here, not 4."),
+        WrongNumber("d_v like d_k", lambda: 3 * (10 * 6 + 6), "Values have 4 components here, not 6."),
         WrongNumber(
             "an output projection",
-            lambda: 2 * 36 + 27 + 3 * 8 + 8,
+            lambda: 2 * 66 + 44 + 4 * 10 + 10,
             "This counts a fourth matrix, back to d_model. It comes in chapter 8.",
         ),
         WrongNumber(
             "one bias each",
-            lambda: 2 * 8 * 4 + 8 * 3 + 3,
+            lambda: 2 * 10 * 6 + 10 * 4 + 3,
             "A projection has a bias for each of its outputs, not one in all.",
         ),
         WrongNumber(
             "a bias for each input",
-            lambda: 2 * (32 + 8) + 24 + 8,
+            lambda: 2 * (60 + 10) + 40 + 10,
             "Biases are added to the outputs: one for each of them.",
         ),
     ),

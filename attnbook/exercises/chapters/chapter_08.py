@@ -517,8 +517,8 @@ itself. Return three tensors: the output, `(heads, 1, d_v)`, and the keys and va
 
 
 def bytes_of_a_cache():
-    """32 layers, 8 key heads of size 128, 4,096 tokens, 2 bytes a number: keys and values, in MiB."""
-    layers, key_heads, d_head, tokens, bytes_each = 32, 8, 128, 4096, 2
+    """24 layers, 4 key heads of size 64, 8,192 tokens, 2 bytes a number: keys and values, in MiB."""
+    layers, key_heads, d_head, tokens, bytes_each = 24, 4, 64, 8192, 2
     return 2 * layers * key_heads * d_head * tokens * bytes_each / 2**20
 
 
@@ -529,8 +529,8 @@ MEMORY = NumberExercise(
     level="Warm-up",
     minutes=5,
     statement="""
-A model has 32 layers, 32 query heads, 8 key heads, heads of size 128, and numbers of 2 bytes. How many MiB
-($2^{20}$ bytes) does its key/value cache take for one text of 4,096 tokens?
+A model has 24 layers, 16 query heads, 4 key heads, heads of size 64, and numbers of 2 bytes. How many MiB
+($2^{20}$ bytes) does its key/value cache take for one text of 8,192 tokens?
 """,
     hints=(
         "For each layer, token and key head: a key and a value.",
@@ -542,20 +542,20 @@ A model has 32 layers, 32 query heads, 8 key heads, heads of size 128, and numbe
         WrongNumber("keys without values", lambda: bytes_of_a_cache() / 2, "The values are kept too."),
         WrongNumber(
             "query heads",
-            lambda: bytes_of_a_cache() * 32 / 8,
-            "Only the 8 key heads are kept; queries are needed once.",
+            lambda: bytes_of_a_cache() * 16 / 4,
+            "Only the 4 key heads are kept; queries are needed once.",
         ),
         WrongNumber(
-            "one layer", lambda: bytes_of_a_cache() / 32, "Each of the 32 layers has keys and values of its own."
+            "one layer", lambda: bytes_of_a_cache() / 24, "Each of the 24 layers has keys and values of its own."
         ),
         WrongNumber(
             "four bytes a number", lambda: bytes_of_a_cache() * 2, "This counts 4 bytes a number; here it is 2."
         ),
         WrongNumber("millions of bytes", lambda: bytes_of_a_cache() * 2**20 / 1e6, "A MiB has 2^20 = 1,048,576 bytes."),
-        WrongNumber("one head", lambda: bytes_of_a_cache() / 8, "There are 8 key heads."),
+        WrongNumber("one head", lambda: bytes_of_a_cache() / 4, "There are 4 key heads."),
         WrongNumber(
             "all pairs of tokens",
-            lambda: bytes_of_a_cache() * 4096,
+            lambda: bytes_of_a_cache() * 8192,
             "Weights of pairs are not kept. The cache grows with the number of tokens, not with its square.",
         ),
     ),

@@ -32,11 +32,11 @@ SINUSOIDAL = FunctionExercise(
     minutes=15,
     statement=r"""
 Write the sinusoidal positions of the Transformer: for the positions $0, \dots, n - 1$ and an even size $d$ a table
-of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 10000^{2i/d})$ in column $2i + 1$.
+of shape `(n, d)` with $\sin(i / 10000^{2k/d})$ in column $2k$ and $\cos(i / 10000^{2k/d})$ in column $2k + 1$.
 """,
     hints=(
         "There are d/2 frequencies, from 1 down to nearly 1/10000. Each serves two neighboring columns.",
-        "`torch.arange(0, d, 2)` is 2i already.",
+        "`torch.arange(0, d, 2)` is 2k already.",
     ),
     reference=sinusoidal_table,
     inputs=table_size,
@@ -76,12 +76,12 @@ of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 100
         Mistake(
             "the exponent doubled",
             (("torch.arange(0, d, 2) / d", "2 * torch.arange(0, d, 2) / d"),),
-            "arange(0, d, 2) is 2i already, and was doubled once more: the waves get too long too soon.",
+            "arange(0, d, 2) is 2k already, and was doubled once more: the waves get too long too soon.",
         ),
         Mistake(
             "the exponent halved",
             (("torch.arange(0, d, 2) / d", "torch.arange(d // 2) / d"),),
-            "This is i/d; the exponent is 2i/d. The longest wave comes out far too short.",
+            "This is k/d; the exponent is 2k/d. The longest wave comes out far too short.",
         ),
         Mistake(
             "a frequency for each column",
@@ -113,52 +113,6 @@ of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 100
             "sines only",
             (("table[:, 1::2] = angle.cos()", "table[:, 1::2] = angle.sin()"),),
             "Both columns of a pair hold the sine. With a cosine the pair is a point on a circle, and a shift "
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
             "is a turn of it.",
         ),
         Mistake(
@@ -184,7 +138,7 @@ of shape `(n, d)` with $\sin(p / 10000^{2i/d})$ in column $2i$ and $\cos(p / 100
         Mistake(
             "divided by d - 2",
             (("/ d)", "/ max(d - 2, 1))"),),
-            "The exponent is 2i/d, so that the last frequency stays above 1/10000. Some libraries divide by d/2 − 1.",
+            "The exponent is 2k/d, so that the last frequency stays above 1/10000. Some libraries divide by d/2 − 1.",
         ),
     ),
 )
@@ -246,9 +200,10 @@ ROTARY = FunctionExercise(
     level="Challenge",
     minutes=25,
     statement=r"""
-Write rotary positions in the layout of the paper: components $2i$ and $2i + 1$ form a pair, which is turned
-counterclockwise by the angle $p \cdot 10000^{-2i/d}$. `x` has the shape `(batch, n, d)`, and `positions`, `(n,)`,
-says where each of the `n` vectors stands; it need not begin at 0. Return the turned vectors, in the shape of `x`.
+Write rotary positions in the layout of the paper: components $2k$ and $2k + 1$ form a pair, which is turned
+counterclockwise by the angle $i \cdot 10000^{-2k/d}$ at position $i$. `x` has the shape `(batch, n, d)`, and
+`positions`, `(n,)`, says where each of the `n` vectors stands; it need not begin at 0. Return the turned vectors, in
+the shape of `x`.
 """,
     hints=(
         "A pair (a, b), turned by t, becomes (a cos t − b sin t, a sin t + b cos t).",
@@ -333,12 +288,12 @@ says where each of the `n` vectors stands; it need not begin at 0. Return the tu
         Mistake(
             "the exponent doubled",
             (("torch.arange(0, d, 2) / d", "2 * torch.arange(0, d, 2) / d"),),
-            "arange(0, d, 2) is 2i already.",
+            "arange(0, d, 2) is 2k already.",
         ),
         Mistake(
             "the exponent halved",
             (("torch.arange(0, d, 2) / d", "torch.arange(d // 2) / d"),),
-            "This is i/d; the exponent is 2i/d.",
+            "This is k/d; the exponent is 2k/d.",
         ),
         Mistake(
             "the minus of the exponent",
@@ -400,10 +355,10 @@ ALIBI = FunctionExercise(
     level="Practice",
     minutes=15,
     statement=r"""
-The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert p_q - p_k
-\rvert$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads is a power of 2. There are
-`n` queries and `m` keys, $n \le m$, and the queries are the *last* `n` positions, as with a cache. The listing was
-tested with `n = m`. Mend it.
+The listing should make the ALiBi bias, `(n_heads, n, m)`, that is added to the scores: $-m_h \lvert i - j \rvert$
+for the query at $i$ and the key at $j$. The slopes are $m_h = 2^{-8h / H}$ for $h = 1, \dots, H$; the number of heads
+is a power of 2. There are `n` queries and `m` keys, $n \le m$, and the queries are the *last* `n` positions, as with a
+cache. The listing was tested with `n = m`. Mend it.
 """,
     given="""
 def alibi_bias(n_heads, n, m):
@@ -511,7 +466,7 @@ def angle_between():
 ANGLE = NumberExercise(
     name="angle-between-two",
     chapter=9,
-    title="One turn by hand",
+    title="The angle between two",
     level="Warm-up",
     minutes=5,
     statement="""
@@ -519,7 +474,7 @@ Rotary positions, d = 4. A query stands at position 37, a key at 12. By which an
 pair of the query turned more than that of the key?
 """,
     hints=(
-        "The second pair has i = 1, so its frequency is 10000^(−2/4).",
+        "The second pair has k = 1, so its frequency is 10000^(−2/4).",
         "The difference of the angles is the difference of the positions times the frequency.",
     ),
     answer=angle_between,
@@ -532,12 +487,12 @@ pair of the query turned more than that of the key?
             "This is the query's angle. The key is turned too, and only the difference reaches the score.",
         ),
         WrongNumber(
-            "the exponent halved", lambda: 25 * 10000 ** (-1 / 4), "The exponent is −2i/d with i = 1: −2/4, not −1/4."
+            "the exponent halved", lambda: 25 * 10000 ** (-1 / 4), "The exponent is −2k/d with k = 1: −2/4, not −1/4."
         ),
         WrongNumber(
             "the exponent doubled",
             lambda: 25 * 10000 ** (-4 / 4),
-            "The exponent is −2i/d with i = 1: −2/4. The second pair is i = 1, not 2.",
+            "The exponent is −2k/d with k = 1: −2/4. The second pair is k = 1, not 2.",
         ),
         WrongNumber(
             "the key's own angle",
@@ -559,11 +514,11 @@ ONLY_DISTANCE = ChoiceExercise(
         "A whole text is moved 100 positions further. For which of these do the attention weights stay "
         "exactly the same?"
     ),
-    hints=("Which of them enter the score through p − q only?",),
+    hints=("Which of them enter the score through i − j only?",),
     choices=(
         Choice(
             "Rotary and ALiBi, but not sinusoidal.",
-            "Rotary scores contain p and q only as p − q, and ALiBi's bias is made of it. Sinusoidal vectors "
+            "Rotary scores contain i and j only as i − j, and ALiBi's bias is made of it. Sinusoidal vectors "
             "are added to the tokens, and their products with other things depend on where they stand.",
             right=True,
         ),
@@ -602,12 +557,12 @@ BEYOND = ChoiceExercise(
         ),
         Choice(
             "It works, a little worse.",
-            "Forms that are computed, such as sinusoidal or rotary, give numbers for position 513, well or "
+            "Forms that are computed, such as sinusoidal or rotary, give numbers for position 512, well or "
             "badly used. A table has no row for it.",
         ),
         Choice(
             "It works just as well: positions are added, and addition is learned.",
-            "What is learned is each row by itself. Row 513 was never there.",
+            "What is learned is each row by itself. Row 512 was never there.",
         ),
         Choice(
             "The positions start again at 0.", "Only if somebody programs it so, and then two tokens share a position."

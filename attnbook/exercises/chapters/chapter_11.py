@@ -176,7 +176,7 @@ def answers(draw, batch, n):
 SHIFT = FunctionExercise(
     name="teacher-forcing",
     chapter=11,
-    title="A loss that is too good",
+    title="Read one late",
     level="Practice",
     minutes=10,
     statement="""
@@ -422,7 +422,7 @@ def phoneme_error_rate():
 RATE = NumberExercise(
     name="phoneme-error-rate",
     chapter=11,
-    title="Errors by hand",
+    title="Three words, their errors",
     level="Warm-up",
     minutes=10,
     statement="""
@@ -472,13 +472,13 @@ BOTTLENECK = ChoiceExercise(
     hints=("How large is the vector for a word of 4 letters, and of 14?",),
     choices=(
         Choice(
-            "On long inputs: all of them must fit into a vector of the same size.",
+            "On long inputs: all of it must get through a vector of the same size, and training is slow to find how.",
             "With attention the decoder reads a vector for each letter: what is available grows with the input.",
             right=True,
         ),
         Choice(
             "On short inputs, where there is little to learn from.",
-            "A short input fits into the vector. In the chapter's figure both models are close there.",
+            "On short words both models of the chapter's figure are close.",
         ),
         Choice(
             "On the first symbol of the answer.",

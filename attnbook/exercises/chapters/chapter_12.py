@@ -283,7 +283,7 @@ the result is $M_L \cdots M_2 M_1$: in row $i$, how much of each input is in out
 
 
 def vit_positions():
-    patches = (224 // 16) ** 2
+    patches = (384 // 16) ** 2
     return [patches + 1, (patches + 1) ** 2]
 
 
@@ -294,17 +294,17 @@ POSITIONS = NumberExercise(
     level="Warm-up",
     minutes=5,
     statement=r"""
-A square color image of 224 pixels a side is cut into patches of 16 pixels a side, and a class token is put before
+A square color image of 384 pixels a side is cut into patches of 16 pixels a side, and a class token is put before
 them. How many positions does the encoder read, and how many weights does one head compute? Give both numbers.
 """,
-    hints=("Patches: 14 in a row, 14 rows.",),
+    hints=("Patches: 24 in a row, 24 rows.",),
     answer=vit_positions,
     mistakes=(
-        WrongNumber("without the class token", lambda: [196, 196**2], "The class token is a position too."),
-        WrongNumber("the side of the grid", lambda: [15, 225], "14 is the side of the grid; it has 14 rows of 14."),
-        WrongNumber("pixels for patches", lambda: [224**2 + 1, (224**2 + 1) ** 2], "A patch is one position."),
-        WrongNumber("channels counted", lambda: [3 * 196 + 1, (3 * 196 + 1) ** 2], "A patch holds all three channels."),
-        WrongNumber("weights of the patches alone", lambda: [197, 196**2], "The class token reads, and is read."),
+        WrongNumber("without the class token", lambda: [576, 576**2], "The class token is a position too."),
+        WrongNumber("the side of the grid", lambda: [25, 625], "24 is the side of the grid; it has 24 rows of 24."),
+        WrongNumber("pixels for patches", lambda: [384**2 + 1, (384**2 + 1) ** 2], "A patch is one position."),
+        WrongNumber("channels counted", lambda: [3 * 576 + 1, (3 * 576 + 1) ** 2], "A patch holds all three channels."),
+        WrongNumber("weights of the patches alone", lambda: [577, 576**2], "The class token reads, and is read."),
     ),
 )
 

@@ -324,8 +324,8 @@ whose token has an earlier copy: one number.
 
 
 def bytes_for_each_token():
-    """Keys and values, 30 layers, 3 heads of 64 numbers, 4 bytes each."""
-    return 2 * 30 * 3 * 64 * 4
+    """Keys and values, 32 layers, 5 heads of 64 numbers, 2 bytes each."""
+    return 2 * 32 * 5 * 64 * 2
 
 
 CACHE = NumberExercise(
@@ -335,31 +335,31 @@ CACHE = NumberExercise(
     level="Warm-up",
     minutes=5,
     statement="""
-SmolLM2-135M has 30 layers, 9 query heads, 3 heads of keys and values, and heads of 64 numbers. How many bytes does each
-token of the text add to its key/value cache, in float32 (4 bytes a number)?
+A larger model of the same form has 32 layers, 15 query heads, 5 heads of keys and values, and heads of 64 numbers. How
+many bytes does each token of the text add to its key/value cache, at 2 bytes a number?
 """,
     hints=("Which of queries, keys and values are kept?", "Keys and values: two tensors in each layer."),
     answer=bytes_for_each_token,
     tolerance=0.0001,
     mistakes=(
         WrongNumber(
-            "all nine heads",
-            lambda: 2 * 30 * 9 * 64 * 4,
-            "Nine is the number of query heads. Kept are keys and values, which have three.",
+            "all fifteen heads",
+            lambda: 2 * 32 * 15 * 64 * 2,
+            "Fifteen is the number of query heads. Kept are keys and values, which have five.",
         ),
         WrongNumber(
             "queries as well",
-            lambda: 30 * (9 + 3 + 3) * 64 * 4,
+            lambda: 32 * (15 + 5 + 5) * 64 * 2,
             "No later token asks for the queries of earlier ones: they are not kept.",
         ),
-        WrongNumber("keys alone", lambda: 30 * 3 * 64 * 4, "Values are kept as well as keys."),
-        WrongNumber("one layer", lambda: 2 * 3 * 64 * 4, "Each of the 30 layers has a cache."),
-        WrongNumber("one head", lambda: 2 * 30 * 64 * 4, "There are three heads of keys and values."),
-        WrongNumber("numbers, not bytes", lambda: 2 * 30 * 3 * 64, "A number takes 4 bytes."),
+        WrongNumber("keys alone", lambda: 32 * 5 * 64 * 2, "Values are kept as well as keys."),
+        WrongNumber("one layer", lambda: 2 * 5 * 64 * 2, "Each of the 32 layers has a cache."),
+        WrongNumber("one head", lambda: 2 * 32 * 64 * 2, "There are five heads of keys and values."),
+        WrongNumber("numbers, not bytes", lambda: 2 * 32 * 5 * 64, "A number takes 2 bytes."),
         WrongNumber(
             "heads as long as the vectors",
-            lambda: 2 * 30 * 3 * 576 * 4,
-            "A head has 64 numbers; 576 is the size of the whole vector, for nine query heads.",
+            lambda: 2 * 32 * 5 * 960 * 2,
+            "A head has 64 numbers; 15 · 64 = 960 is the size of the whole vector, for all query heads.",
         ),
     ),
 )

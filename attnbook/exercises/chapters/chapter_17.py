@@ -410,7 +410,7 @@ REVERSE = ChoiceExercise(
     statement=(
         "Each position must copy the token at the mirrored place: the first takes the last, the "
         "second the last but one. "
-        "The text has 512 tokens, all different. Which form's weights can be exactly that?"
+        "The text has 512 tokens, all different. Which form's weights can come as near to that as you like?"
     ),
     hints=("Which table of weights does the task ask for, and what is its rank?",),
     choices=(

@@ -31,6 +31,8 @@ EQUIVALENT = {
     "window-on-a-grid": {
         "(place // columns, place % columns): pair exchanged": "both distances are compared in the same way",
     },
+    "squares-for-the-keys": {"-1: USub dropped": LAST_OF_TWO},
+    "measure-the-scale": {"-1: USub dropped": LAST_OF_TWO},
     "rotary": {"-2: USub dropped": "the stack has four axes, so axis 2 is axis -2"},
     "nucleus": {"0: 0 - 1": "the tensor has one axis, so axis 0 is axis -1"},
 }
