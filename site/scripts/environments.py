@@ -278,7 +278,7 @@ def said(cell):
     for output in cell.outputs:
         content = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
         content.pop(VIEW, None)
-        kept.append([output.output_type, output.get("name"), output.get("text"), output.get("evalue"), content])
+        kept.append([output.get("name"), output.get("text"), output.get("evalue"), content])
     text = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     for pattern, replacement in sanitizers():
         text = re.sub(pattern, replacement, text)
