@@ -8,17 +8,22 @@
     button.addEventListener("click", does[button.dataset.does]);
   }
 
-  // What scrolls can be reached by keys. The theme measures all of it at once, and the page stands still; here, in pauses.
+  // A long page is laid out block by block in pauses (book.css holds it back), and what scrolls gets a place for the keys.
   const pause = globalThis.requestIdleCallback ?? ((step) => setTimeout(step, 50, { timeRemaining: () => 10 }));
-  const measure = (rest) => (time) => {
+  const show = (rest) => (time) => {
     do {
-      const part = rest.pop();
-      if (part && part.scrollWidth > part.clientWidth) part.tabIndex = 0;
-    } while (rest.length && time.timeRemaining() > 5);
-    if (rest.length) pause(measure(rest));
+      const block = rest.shift();
+      if (!block) break;
+      block.style.contentVisibility = "visible";
+      for (const part of block.querySelectorAll("pre, .cell_output > .output")) {
+        if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+      }
+    } while (time.timeRemaining() > 5);
+    if (rest.length) pause(show(rest));
     else document.documentElement.dataset.measured = "";
   };
-  window.addEventListener("load", () => pause(measure([...document.querySelectorAll("pre, .cell_output > .output")])));
+  const blocks = document.querySelectorAll(".bd-article > :not(section), .bd-article section > :not(section)");
+  window.addEventListener("load", () => pause(show([...blocks])));
 
   const root = document.documentElement.dataset;
   let theme = root.theme;
