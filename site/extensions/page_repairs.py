@@ -119,11 +119,22 @@ def size_pictures(text, page):
     return re.sub(r'<img (?=[^>]*\bclass="[^"]*\bfigure\b)[^>]*\bsrc="(?P<address>[^"]*)"[^>]*>', sized, text)
 
 
+def repair_theme(static):
+    """Take out of the theme's script a measurement of the whole page that site/assets/buttons.js makes bit by bit."""
+    script = static / "scripts" / "pydata-sphinx-theme.js"
+    measured = r'"complete"===document\.readyState\?(\w+)\(\):window\.addEventListener\("load",\1\)'
+    text, count = re.subn(measured, "0", script.read_text(encoding="utf-8"))
+    if count != 1:
+        raise ValueError(f"the theme's script has changed: {count} measurements at its end, not 1")
+    script.write_text(text, encoding="utf-8")
+
+
 def repair_pages(app, exception):
     """Take out of the written pages what no event gives access to."""
     if exception is not None or app.builder.format != "html":
         return
     options = Path(app.outdir, "_static", "documentation_options.js").read_text(encoding="utf-8")
+    repair_theme(Path(app.outdir, "_static"))
     for page in Path(app.outdir).rglob("*.html"):
         if "_static" in page.parts:
             continue

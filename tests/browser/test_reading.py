@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import HTML
+from tests.browser.test_pages import show_all
 
 sys.path.append(str(HTML.parents[1] / "site" / "scripts"))
 import offline
@@ -17,7 +18,7 @@ SHIFTING = ["intro.html", "chapters/08-many-heads.html", "chapters/11-sequences-
 # Numbers on elements say where the keys have been.
 NUMBER = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')]
   .filter((node) => node.tabIndex >= 0 && !node.disabled)
-  .filter((node) => node.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true }))
+  .filter((node) => node.checkVisibility({ visibilityProperty: true }))
   .map((node, number) => { node.dataset.stop = number; return node.outerHTML.slice(0, 120); })"""
 FOCUS = """() => {
   const node = document.activeElement;
@@ -44,6 +45,7 @@ CUT = """() => [...document.querySelectorAll('.bd-article *')].filter((node) => 
 def test_the_keys_reach_every_control_in_order_and_show_where_they_are(open_page):
     page = open_page(CHAPTER)
     expect(page.locator(".attn")).to_have_count(1)
+    show_all(page)
     stops = page.evaluate(NUMBER)
     assert len(stops) > 100
     reached, unseen = [], []
@@ -67,6 +69,7 @@ def test_the_keys_reach_every_control_in_order_and_show_where_they_are(open_page
 def test_twice_as_large_and_with_space_nothing_is_cut(open_page, name):
     # 1,280 pixels at 200% are 640.
     page = open_page(name, width=640)
+    show_all(page)
     page.add_style_tag(content=SPACED)
     assert page.evaluate("document.documentElement.scrollWidth") <= 640
     assert page.evaluate(CUT) == []
