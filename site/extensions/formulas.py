@@ -25,8 +25,9 @@ converter = LatexToMathML(fancy_error=False)
 
 
 def mathml(node, *, display):
+    tex = re.sub(r"\\\\\[[\d.]+[a-z]+\]", r"\\\\", node.astext().strip())  # \\[4pt]: math-core would print the 4pt
     try:
-        return converter.convert_with_local_state(node.astext().strip(), displaystyle=display)
+        return converter.convert_with_local_state(tex, displaystyle=display)
     except LatexError as error:
         log.warning("formula %s: %s", node.astext(), error, location=node, type="formula")
         return f"<code>{escape(node.astext())}</code>"

@@ -130,7 +130,7 @@ def additive_scores(query, key, W_q, W_k, v):
         ),
         Mistake(
             "the sum over the keys",
-            (("features.tanh() @ v", "(features.sum(dim=2, keepdim=True).expand_hs(features).tanh()) @ v"),),
+            (("features.tanh() @ v", "(features.sum(dim=2, keepdim=True).expand_as(features).tanh()) @ v"),),
             "The keys were added up before the tanh: each pair has features of its own.",
         ),
         Mistake(

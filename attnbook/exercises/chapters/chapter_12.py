@@ -299,6 +299,7 @@ them. How many positions does the encoder read, and how many weights does one he
 """,
     hints=("Patches: 24 in a row, 24 rows.",),
     answer=vit_positions,
+    tolerance=0.0001,
     mistakes=(
         WrongNumber("without the class token", lambda: [576, 576**2], "The class token is a position too."),
         WrongNumber("the side of the grid", lambda: [25, 625], "24 is the side of the grid; it has 24 rows of 24."),

@@ -324,8 +324,8 @@ whose token has an earlier copy: one number.
 
 
 def bytes_for_each_token():
-    """Keys and values, 32 layers, 5 heads of 64 numbers, 2 bytes each."""
-    return 2 * 32 * 5 * 64 * 2
+    """Keys and values, 32 layers, 5 heads of 64 numbers, 4 bytes each."""
+    return 2 * 32 * 5 * 64 * 4
 
 
 CACHE = NumberExercise(
@@ -336,7 +336,7 @@ CACHE = NumberExercise(
     minutes=5,
     statement="""
 A larger model of the same form has 32 layers, 15 query heads, 5 heads of keys and values, and heads of 64 numbers. How
-many bytes does each token of the text add to its key/value cache, at 2 bytes a number?
+many bytes does each token of the text add to its key/value cache, at 4 bytes a number?
 """,
     hints=("Which of queries, keys and values are kept?", "Keys and values: two tensors in each layer."),
     answer=bytes_for_each_token,
@@ -344,21 +344,21 @@ many bytes does each token of the text add to its key/value cache, at 2 bytes a 
     mistakes=(
         WrongNumber(
             "all fifteen heads",
-            lambda: 2 * 32 * 15 * 64 * 2,
+            lambda: 2 * 32 * 15 * 64 * 4,
             "Fifteen is the number of query heads. Kept are keys and values, which have five.",
         ),
         WrongNumber(
             "queries as well",
-            lambda: 32 * (15 + 5 + 5) * 64 * 2,
+            lambda: 32 * (15 + 5 + 5) * 64 * 4,
             "No later token asks for the queries of earlier ones: they are not kept.",
         ),
-        WrongNumber("keys alone", lambda: 32 * 5 * 64 * 2, "Values are kept as well as keys."),
-        WrongNumber("one layer", lambda: 2 * 5 * 64 * 2, "Each of the 32 layers has a cache."),
-        WrongNumber("one head", lambda: 2 * 32 * 64 * 2, "There are five heads of keys and values."),
-        WrongNumber("numbers, not bytes", lambda: 2 * 32 * 5 * 64, "A number takes 2 bytes."),
+        WrongNumber("keys alone", lambda: 32 * 5 * 64 * 4, "Values are kept as well as keys."),
+        WrongNumber("one layer", lambda: 2 * 5 * 64 * 4, "Each of the 32 layers has a cache."),
+        WrongNumber("one head", lambda: 2 * 32 * 64 * 4, "There are five heads of keys and values."),
+        WrongNumber("numbers, not bytes", lambda: 2 * 32 * 5 * 64, "A number takes 4 bytes."),
         WrongNumber(
             "heads as long as the vectors",
-            lambda: 2 * 32 * 5 * 960 * 2,
+            lambda: 2 * 32 * 5 * 960 * 4,
             "A head has 64 numbers; 15 · 64 = 960 is the size of the whole vector, for all query heads.",
         ),
     ),
