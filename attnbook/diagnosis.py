@@ -23,7 +23,7 @@ from attnbook.leaks import influence
 TOLERANCE = 1e-5  # of the largest output: rounding in float32 stays below it
 HALF_TOLERANCE = 0.02  # the same for float16, which keeps eleven bits
 
-# What each experiment changes, and the mistakes that it has been seen to find. Chapter 20 plants them.
+# What each experiment changes, and the mistakes that usually make it fail. Chapter 20 plants most of them.
 EXPERIMENTS = {
     "finite": (
         "nothing: are all outputs numbers, and the same twice?",
@@ -72,7 +72,7 @@ EXPERIMENTS = {
     ),
     "half": (
         "float32 into float16: the outputs stay finite and near",
-        "-1e9 in a mask; scores that are not scaled, or a softmax by hand",
+        "-1e9 in a mask; large scores, or a softmax by hand",
     ),
     "gradient": (
         "each weight matrix a little: the outputs must move, and their gradient is finite",
