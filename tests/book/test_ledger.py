@@ -47,7 +47,7 @@ def test_the_page_has_a_row_for_every_claim(ledger, pages, tagged):
         link = rows[claim["id"]].find("a")
         anchor = "claim-" + claim["id"].lower().replace(".", "-")
         assert link["href"] == f"../chapters/{tagged[claim['id']][0]}.html#{anchor}"
-        evidence = rows[claim["id"]].select("td")[2].get_text().replace("\xa0", " ")
+        evidence = rows[claim["id"]].select("td")[2].get_text().translate({0xA0: " ", 0x2019: "'"})  # as typeset
         assert evidence == claim["evidence"].replace("{", "").replace("}", "")
 
 
