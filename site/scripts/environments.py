@@ -353,10 +353,12 @@ def try_out(environment, folder, checkout, options):
     place = Path(options.keep or folder) / environment.name
     python = str(place / "bin" / "python")
     made = place / "made"
+    colab = environment.releases == "colab"
     if not made.exists():
         make(environment, place, checkout, options.models)
         made.touch()
-    colab = environment.releases == "colab"
+    elif not colab:  # one that was kept has the package of its day; Colab's is installed by the notebooks
+        pip(python, "install", "--no-deps", "--force-reinstall", f"attnbook @ {checkout.as_uri()}")
     specs = kernels(python, folder / "kernels" / environment.name, colab)
     env = variables(environment, checkout, folder)
     numbers = subprocess.run(
