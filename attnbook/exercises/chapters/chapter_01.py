@@ -309,43 +309,51 @@ numbers.
 )
 
 
-def forget_bias():
-    """A sigmoid that keeps half over 100 steps: s ** 100 = 1/2."""
-    keep = 0.5 ** (1 / 100)
-    return math.log(keep / (1 - keep))
+def _bias(kept, steps):
+    """The bias of a sigmoid that keeps the share `kept` over so many steps: s ** steps = kept."""
+    gate = kept ** (1 / steps)
+    return math.log(gate / (1 - gate))
+
+
+def bias_that_keeps():
+    return _bias(0.9, 200)
 
 
 BIAS = NumberExercise(
-    name="bias-for-a-hundred",
+    name="bias-that-keeps",
     chapter=1,
-    title="A gate for a hundred steps",
+    title="A gate that keeps nine tenths",
     level="Practice",
     minutes=10,
     statement=r"""
-A forget gate is $f = \sigma(b)$, the same at every step. Which bias $b$ keeps *half* of the cell over 100 steps?
+A forget gate is $f = \sigma(b)$, the same at every step. Which bias $b$ keeps nine tenths of the cell over 200 steps?
 To two decimals; $\sigma(b) = 1 / (1 + e^{-b})$.
 """,
-    hints=("What must f be, so that f to the power of 100 is 1/2?", "f = 0.5^(1/100) = 0.9931; solve σ(b) = f for b."),
-    answer=forget_bias,
-    tolerance=0.003,
+    hints=(
+        "What must f be, so that f to the power of 200 is 0.9?",
+        "f = 0.9^(1/200) = 0.999473; solve σ(b) = f for b.",
+    ),
+    answer=bias_that_keeps,
+    tolerance=0.001,
     mistakes=(
         WrongNumber(
-            "half at each step", lambda: 0, "A bias of 0 keeps half at *each* step: after 100 steps nothing is left."
+            "nine tenths at each step",
+            lambda: _bias(0.9, 1),
+            "This keeps nine tenths at *each* step: after 200 steps nothing is left.",
         ),
         WrongNumber(
             "the gate, not its bias",
-            lambda: 0.5 ** (1 / 100),
+            lambda: 0.9 ** (1 / 200),
             "This is f. The bias is what the sigmoid turns into it: ln(f / (1 − f)).",
         ),
-        WrongNumber("the sign", lambda: -forget_bias(), "A negative bias closes the gate: it forgets."),
-        WrongNumber("a loss of 1 in 100 each", lambda: math.log(99), "f = 0.99 keeps 0.99^100 = 37%, not half."),
+        WrongNumber("the sign", lambda: -bias_that_keeps(), "A negative bias closes the gate: it forgets."),
+        WrongNumber("half is kept", lambda: _bias(0.5, 200), "This keeps half over 200 steps."),
+        WrongNumber("nine tenths are lost", lambda: _bias(0.1, 200), "This keeps one tenth over 200 steps."),
+        WrongNumber("100 steps", lambda: _bias(0.9, 100), "This keeps nine tenths over 100 steps."),
         WrongNumber(
-            "200 steps", lambda: math.log(0.5 ** (1 / 200) / (1 - 0.5 ** (1 / 200))), "This keeps half over 200 steps."
-        ),
-        WrongNumber(
-            "half lost in all, in equal parts",
-            lambda: math.log(0.995 / 0.005),
-            "Losing 1/200 of what is left at each step keeps 61%: factors multiply, they do not add.",
+            "lost in equal parts",
+            lambda: math.log(0.9995 / 0.0005),
+            "Losing 1/2000 of what is left at each step keeps 90.5%: factors multiply, they do not add.",
         ),
     ),
 )

@@ -184,7 +184,7 @@ def at_least_floor(call, inputs):
 NOTHING = FunctionExercise(
     name="nothing-found",
     chapter=2,
-    title="Let it say: nothing found",
+    title="One more entry for nothing",
     level="Challenge",
     minutes=20,
     statement="""

@@ -292,7 +292,7 @@ def some_tokens(draw, batch, n, d):
 BATCHED = FunctionExercise(
     name="weights-for-many",
     chapter=3,
-    title="Right for one, wrong for many",
+    title="Weights for a batch",
     level="Practice",
     minutes=10,
     statement="""
@@ -356,66 +356,66 @@ def self_attention_weights(x):
 # ---- Numbers and questions
 
 
-def output_of_drink():
-    """The query (0, 1, 2, 0) against the keys and values of cats, drink and milk."""
-    query = torch.tensor([0.0, 1, 2, 0])
+def output_of_a_query():
+    """The query (0, 0, 2, 2) against the keys and values of cats, drink and milk."""
+    query = torch.tensor([0.0, 0, 2, 2])
     key = torch.tensor([[2.0, 0, -1, 0], [2, 0, 1, 1], [0, 2, 1, 0]])
     value = torch.tensor([[1.0, 0], [5, 1], [2, 4]])
     weights = (key @ query / math.sqrt(4)).softmax(dim=0)
     return (weights @ value).tolist()
 
 
-def _drink(weigh):
-    query = torch.tensor([0.0, 1, 2, 0])
+def _weighed(weigh):
+    query = torch.tensor([0.0, 0, 2, 2])
     key = torch.tensor([[2.0, 0, -1, 0], [2, 0, 1, 1], [0, 2, 1, 0]])
     return (weigh(key @ query) @ torch.tensor([[1.0, 0], [5, 1], [2, 4]])).tolist()
 
 
-DRINK = NumberExercise(
-    name="output-of-drink",
+OUTPUT = NumberExercise(
+    name="output-of-a-query",
     chapter=3,
-    title="The output of drink, with a pencil",
+    title="One more query, with a pencil",
     level="Warm-up",
     minutes=10,
     statement="""
-The query of *drink* is (0, 1, 2, 0); keys and values are those of the chapter: (2, 0, −1, 0), (2, 0, 1, 1), (0, 2,
-1, 0) and (1, 0), (5, 1), (2, 4). What is its output? Give both numbers, to two decimals.
+A query is (0, 0, 2, 2); keys and values are those of the chapter: (2, 0, −1, 0), (2, 0, 1, 1), (0, 2, 1, 0) and
+(1, 0), (5, 1), (2, 4). What is its output? Give both numbers, to two decimals.
 """,
     hints=(
-        "The dot products are −2, 2 and 4, the scores half of that.",
-        "The weights are about 0.035, 0.259 and 0.705.",
+        "The dot products are −2, 4 and 2, the scores half of that.",
+        "The weights are about 0.035, 0.705 and 0.259.",
     ),
-    answer=output_of_drink,
+    answer=output_of_a_query,
     tolerance=0.006,
     mistakes=(
         WrongNumber(
             "no scale",
-            lambda: _drink(lambda s: s.softmax(0)),
+            lambda: _weighed(lambda s: s.softmax(0)),
             "The dot products were not divided by the square root of 4.",
         ),
         WrongNumber(
             "divided by d_k",
-            lambda: _drink(lambda s: (s / 4).softmax(0)),
+            lambda: _weighed(lambda s: (s / 4).softmax(0)),
             "They were divided by 4, the size; its square root is 2.",
         ),
         WrongNumber(
             "the plain mean",
-            lambda: _drink(lambda s: torch.full((3,), 1 / 3)),
+            lambda: _weighed(lambda s: torch.full((3,), 1 / 3)),
             "This is the mean of the values: all weights equal.",
         ),
         WrongNumber(
             "the best key alone",
-            lambda: _drink(lambda s: (s == s.max()).float()),
+            lambda: _weighed(lambda s: (s == s.max()).float()),
             "This is the value of the key that fits best. The others have a share too.",
         ),
         WrongNumber(
             "divided by the sum",
-            lambda: _drink(lambda s: s / s.sum()),
+            lambda: _weighed(lambda s: s / s.sum()),
             "The scores were divided by their sum, without the exponential.",
         ),
         WrongNumber(
             "powers of 2",
-            lambda: _drink(lambda s: (s / 2 * math.log(2)).softmax(0)),
+            lambda: _weighed(lambda s: (s / 2 * math.log(2)).softmax(0)),
             "These are powers of 2; the softmax takes powers of e.",
         ),
     ),
@@ -483,4 +483,4 @@ AXIS = ChoiceExercise(
     ),
 )
 
-EXERCISES = (DRINK, SCALED_DOT_PRODUCT, SOFTMAX, BATCHED, SHIFT, AXIS)
+EXERCISES = (OUTPUT, SCALED_DOT_PRODUCT, SOFTMAX, BATCHED, SHIFT, AXIS)

@@ -218,7 +218,7 @@ def test_bad_input():
         ("softmax", nn.Softmax, TypeError, "class Softmax"),
         ("cache-size", "512", TypeError, "attempt must be a number; got str"),
         ("cache-size", [1, 2], ValueError, "attempt must be a number"),
-        ("output-of-drink", 3.0, ValueError, "2 numbers"),
+        ("output-of-a-query", 3.0, ValueError, "2 numbers"),
         ("which-axis", 1, TypeError, "letter"),
         ("which-axis", "z", ValueError, "letters a, b, c, d"),
     ]
