@@ -1,7 +1,10 @@
 """The workflows run the same commands as a reader, with pinned actions and no more rights than they need."""
 
 import re
+import subprocess
+import sysconfig
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -66,6 +69,17 @@ def test_no_credentials_stay_and_no_job_runs_for_ever(jobs):
         for step in job["steps"]:
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"]["persist-credentials"] is False
+
+
+def test_a_checker_of_workflows_finds_nothing(root):
+    """zizmor knows the usual holes, and the grammar of workflows; offline it asks GitHub nothing."""
+    program = Path(sysconfig.get_path("scripts"), "zizmor")
+    done = subprocess.run(
+        [program, "--offline", "--strict-collection", "--persona", "auditor", root / ".github"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_outside_text_is_pasted_into_a_command(jobs):
