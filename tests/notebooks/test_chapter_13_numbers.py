@@ -149,7 +149,7 @@ def test_search(theirs, given, printed):
             assert re.search(rf"{wording} +{method} +{first} +{three}\n", printed), (wording, method, first, three)
 
 
-def test_it(theirs, printed):
+def test_it(theirs, printed, page):
     tokens, _, weights = read(theirs, TIRED)
     it, animal, street = (tokens.index(word) for word in ("it", "animal", "street"))
     rows = weights[:, it]
@@ -159,6 +159,8 @@ def test_it(theirs, printed):
     assert f"mean of all 72 heads: animal {means[animal]:.2f}, street {means[street]:.2f}" in printed
     share = weights[:, :, [0, -1]].sum(axis=2).mean()
     assert f"on [CLS] and [SEP]: {share:.0%}" in printed
+    first, last = weights[:, :, [0, -1]].mean(axis=(0, 1))
+    assert f"({first:.0%}, and {last:.0%} to `[SEP]`)" in page.prose
 
 
 @pytest.mark.parametrize("text", [TIRED, WIDE])

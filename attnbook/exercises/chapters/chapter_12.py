@@ -398,7 +398,7 @@ ones. Erasing the four with the most ink costs far more than either. What follow
         ),
         Choice(
             "The model looks at ink only.",
-            "The patches with the least ink can go at no cost. That does not say what it does with the others.",
+            "Of all that was tried those patches matter most. That does not say what the model does with the others.",
         ),
     ),
 )
