@@ -11,14 +11,16 @@
   // A long page is laid out block by block in pauses (book.css holds it back), and what scrolls gets a place for the keys.
   const pause = globalThis.requestIdleCallback ?? ((step) => setTimeout(step, 50, { timeRemaining: () => 10 }));
   const show = (rest) => (time) => {
+    let began;
     do {
+      began = performance.now();
       const block = rest.shift();
       if (!block) break;
       block.style.contentVisibility = "visible";
       for (const part of block.querySelectorAll("pre, .cell_output > .output")) {
         if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
       }
-    } while (time.timeRemaining() > 5);
+    } while (time.timeRemaining() > 5 + performance.now() - began);
     if (rest.length) pause(show(rest));
     else document.documentElement.dataset.measured = "";
   };
