@@ -109,20 +109,23 @@ def test_moved_patches(model, test_digits, printed):
     assert re.search(rf"\(b\) positions too +{kept / 5:.1f}%", printed)
 
 
+@pytest.mark.parametrize("filling", ["paper", "the next digit's patch"])
 @pytest.mark.parametrize("rule", ["most ink", "attention, last layer", "rollout", "least attention"])
-def test_erased_patches(rule, model, maps, test_digits, printed):
+def test_erased_patches(rule, filling, model, maps, test_digits, printed):
     patches, labels = test_digits
+    there = np.zeros_like(patches) if filling == "paper" else np.concatenate([patches[1:], patches[:1]])
     last = maps[1][:, 0, 1:]
     eye = np.eye(17)
     rolled = ((maps[1] + eye) / 2 @ ((maps[0] + eye) / 2))[:, 0, 1:]
     ink = patches.sum(axis=-1)
     ranking = {"most ink": ink, "attention, last layer": last, "rollout": rolled, "least attention": -last}[rule]
-    [line] = re.findall(rf"^{rule} .*%$", printed, re.MULTILINE)
+    [_, table] = printed.split(f"in their place: {filling}\n")
+    line = re.search(rf"^{rule} .*%$", table, re.MULTILINE)[0]
     shown = [int(value) for value in re.findall(r"(\d+)%", line)]
     for k, value in zip((0, 1, 2, 3, 4, 6, 8), shown, strict=True):
         erased = patches.copy()
-        for image, order in zip(erased, np.argsort(-ranking, axis=1, kind="stable"), strict=True):
-            image[order[:k]] = 0.0
+        for image, new, order in zip(erased, there, np.argsort(-ranking, axis=1, kind="stable"), strict=True):
+            image[order[:k]] = new[order[:k]]
         # Where ink is equal in two patches, the order in which they go is a matter of the sort.
         assert abs(100 * right(model(erased)[0], labels) / 500 - value) <= (1.0 if rule == "most ink" else 0.5), k
 

@@ -131,6 +131,27 @@ def test_the_measured_times(page):
     assert 25 < 1 / forward["16384"]["window"][0] < 35
 
 
+def test_errors_on_random_vectors(page):
+    """Dense tables in float64, on the chapter's random vectors. The short iteration of Nyström has no such formula."""
+    n, d = 2048, 64
+    q, k, v = torch.randn(3, 1, 8, n, d, generator=torch.Generator().manual_seed(1)).double().numpy()[:, 0]
+    exact = softmax(q @ k.mT / 8) @ v
+    means = lambda x, r: x.reshape(8, r, n // r, d).mean(axis=2)  # noqa: E731
+    to, by = means(k, 64), means(q, 64)
+    one, two, three = (softmax(a @ b.mT / 8) for a, b in ((q, to), (by, to), (by, k)))
+    expected = {
+        "window": softmax(np.where(band(n, 127, 128), q @ k.mT / 8, -np.inf)) @ v,
+        "mean of all values": v.mean(axis=1, keepdims=True),
+        "Linformer, means of 8": softmax(q @ means(k, 256).mT / 8) @ means(v, 256),
+        "Nystrom, true inverse": one @ np.linalg.pinv(two) @ three @ v,
+    }
+    for name, output in expected.items():
+        error = np.linalg.norm(output - exact) / np.linalg.norm(exact)
+        line = re.search(rf"^{name}  .*$", page[0], re.MULTILINE)[0]
+        shown = float(line.removeprefix(name).split()[-4])  # before the median and its range
+        assert abs(shown - error) < 0.051 + 0.01 * error, (line, error)
+
+
 def test_a_task_that_each_of_them_fails(page):
     """Everything but the random numbers and the directions computed here, in float64 by dense tables."""
     n, d = 512, 64
@@ -188,6 +209,7 @@ def test_other_attention_in_the_trained_model(page):
         .repeat_interleave(64, 0)
         .repeat_interleave(64, 1),
         "strided, every 8th": masks.strided(512, stride=8),
+        "strided and the last 8": masks.strided(512, stride=8) | masks.sliding_window(512, before=7, after=0),
     }
     for name, mask in seen.items():
         with torch.no_grad():

@@ -139,6 +139,28 @@ def test_agreement(page, measured):
     assert f"[CLS] and [SEP]: {shares[0]:.0%} of the weight, {shares[1]:.0%} of the length" in printed
 
 
+def test_the_weights_beside_what_needs_no_model(page, measured):
+    """Differences sentence by sentence, and the partial tau: the partial correlation of the signs of the pairs."""
+    every, _ = measured
+    tau = lambda found, a, b: kendalltau(found[a], found[b]).statistic  # noqa: E731
+    for name in ("word length", "rarity"):
+        more, fixed = [], []
+        for found in every:
+            x, y, z = (
+                tau(found, "weight, all heads", "left out"),
+                tau(found, name, "left out"),
+                tau(found, name, "weight, all heads"),
+            )
+            more.append(x - y)
+            inverse = np.linalg.inv([[1, x, z], [x, 1, y], [z, y, 1]])  # of weights, effect, what needs no model
+            fixed.append(-inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1]))
+        shown = re.search(
+            rf"^{name} +([\d.]+) more \(standard error ([\d.]+)\); with it held fixed ([\d.]+)$", page[0], re.M
+        )
+        expected = [np.mean(more), np.std(more, ddof=1) / len(more) ** 0.5, np.mean(fixed)]
+        assert np.allclose([float(number) for number in shown.groups()], expected, atol=0.0105)
+
+
 def test_what_is_stored(page):
     printed, _ = page
     stored = json.loads((ROOT / "attnbook" / "pretrained" / "explanations.json").read_text(encoding="utf-8"))

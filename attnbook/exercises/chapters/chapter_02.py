@@ -449,7 +449,7 @@ THREE = NumberExercise(
         WrongNumber(
             "the exponential not divided",
             lambda: 24,
-            "1 · 0 + 1 · 4 + 2 · 10 must be divided by the sum of the shares, 4.",
+            "1 · 0 + 1 · 4 + 2 · 10 must be divided by the sum of the exponentials, 4.",
         ),
         WrongNumber(
             "scores as weights",

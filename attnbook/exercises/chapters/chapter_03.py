@@ -477,7 +477,7 @@ AXIS = ChoiceExercise(
         ),
         Choice(
             "It makes no difference, since all scores are used.",
-            "It does: with square scores the code runs for every axis, and only the numbers tell. That is why "
+            "It does: the code runs for every axis and gives the same shape, and only the numbers tell. That is why "
             "the mistake lives so long.",
         ),
     ),

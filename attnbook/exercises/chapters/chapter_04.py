@@ -454,7 +454,8 @@ A boolean mask that is right for `scaled_dot_product_attention` is passed to `nn
         Choice(
             "It runs, and each query attends to exactly what it must not see.",
             "In SDPA True means may attend, in nn.MultiheadAttention it means hidden. Shapes fit, and no "
-            "error says so.",
+            "error says so. (A query that may see everything is left with nothing: with need_weights=True its "
+            "row is NaN.)",
             right=True,
         ),
         Choice(

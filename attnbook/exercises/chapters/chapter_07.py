@@ -122,12 +122,12 @@ output, `(batch, n, d_v)`.
         Mistake(
             "queries for keys",
             (("x @ W_q, x @ W_k,", "x @ W_q, x @ W_q,"),),
-            "Keys made with W_q: the scores are symmetric, and each element prefers itself.",
+            "Keys made with W_q: the scores are symmetric, and most elements prefer themselves.",
         ),
         Mistake(
             "keys for queries",
             (("x @ W_q, x @ W_k,", "x @ W_k, x @ W_k,"),),
-            "Queries made with W_k: the scores are symmetric, and each element prefers itself.",
+            "Queries made with W_k: the scores are symmetric, and most elements prefer themselves.",
         ),
         Mistake(
             "queries and keys exchanged",
@@ -414,8 +414,8 @@ SYMMETRY = ChoiceExercise(
         ),
         Choice(
             "They are random: any element may get the most.",
-            "With two random projections that is so. Without them the own score is a sum of squares, which no "
-            "other one reaches.",
+            "With two random projections that is so. Without them the own score is a sum of squares, which "
+            "another one hardly ever reaches in many dimensions.",
         ),
     ),
 )

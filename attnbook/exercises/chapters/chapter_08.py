@@ -571,7 +571,7 @@ PRICE = ChoiceExercise(
     hints=("Count the multiply-adds for both, then the weights, then the rank of W_Q W_K^T of one head.",),
     choices=(
         Choice(
-            "Each head can match pairs by a matrix of rank 32 only, and twice as many weights are stored.",
+            "Each head can match pairs by a matrix of rank 32 only, and twice as many weights are computed.",
             "Work and parameters stay the same: the number of heads cancels.",
             right=True,
         ),

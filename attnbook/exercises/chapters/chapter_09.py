@@ -234,8 +234,8 @@ the shape of `x`.
                     "torch.cat([turned_first, turned_second], dim=-1)",
                 ),
             ),
-            "Component i is paired with i + d/2, as in Llama. The paper pairs neighbors. Weights trained for "
-            "one layout are wrong in the other.",
+            "Component i is paired with i + d/2, as in GPT-NeoX, and in Llama in the library Transformers. The paper "
+            "pairs neighbors. Weights trained for one layout are wrong in the other.",
         ),
         Mistake(
             "pairs in, halves out",

@@ -378,19 +378,19 @@ MAPS = ChoiceExercise(
     level="Practice",
     minutes=5,
     statement="""
-Erasing the four patches that the class token attends to most costs a model more right answers than erasing four random
-ones. Erasing the four with the most ink costs far more than either. What follows?
+Setting the four patches that the class token attends to most to paper costs a model more right answers than setting
+four random ones. Setting the four with the most ink to paper costs far more than either. What follows?
 """,
     hints=("What would you conclude if nobody had tried the ink?",),
     choices=(
         Choice(
-            "The map says something about what the model uses, and a rule that has never seen the model says more.",
-            "Better than chance is a low bar. Which baseline a map is compared with decides what it seems to show.",
+            "The map says something about what the model uses; how much, this test cannot tell.",
+            "Paper takes away only ink. With another digit's patches in their place the map comes out ahead of ink.",
             right=True,
         ),
         Choice(
             "The map explains the decision: it beats chance.",
-            "It beats chance, and loses by far to counting ink. An explanation should do better than that.",
+            "It beats chance, which is a low bar, and one test with one filling explains no decision.",
         ),
         Choice(
             "The map is noise.",
@@ -398,7 +398,7 @@ ones. Erasing the four with the most ink costs far more than either. What follow
         ),
         Choice(
             "The model looks at ink only.",
-            "Of all that was tried those patches matter most. That does not say what the model does with the others.",
+            "Paper changes nothing where there is no ink, so that this test cannot see whether an empty patch matters.",
         ),
     ),
 )
