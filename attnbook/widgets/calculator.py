@@ -135,4 +135,5 @@ class Calculator(Explorer):
         names = {"queries": self.query_names, "numbers": True}
         score_map(self.scores, keys=self.key_names, title="scores", ax=axes[0], **names)
         weight_map(self.weights, keys=self.key_names, title="weights", ax=axes[1], **names)
-        score_map(self.output, title="output", ax=axes[2], **names)
+        components = [str(c + 1) for c in range(len(self.value[0]))]
+        score_map(self.output, keys=components, title="output", ax=axes[2], **names)
