@@ -131,6 +131,12 @@ def test_the_tokenizer(page, ours, reader):
 
     for word in ("attention", "Attention", "antidisestablishmentarianism", "Transformer", "phoneme", "zzyzx"):
         assert ours[1].encode(word).tokens == pieces(word)
+    # Each byte is written as one character: what is printable as itself, the others in order from U+0100 on.
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    letters = {chr(byte) for byte in printable} | {chr(0x100 + k) for k in range(256 - len(printable))}
+    known = letters & set(ours[1].get_vocab())
+    assert f"this list has {len(known)} of the 256 bytes" in page[1]
+    assert ours[1].encode("a\x04b").tokens == ["a", "b"], "a byte without a token is dropped without a word"
     template = reader.fields["tokenizer.chat_template"].contents()
     rendered = jinja2.Template(template).render(
         messages=[{"role": "user", "content": "Hello!"}], add_generation_prompt=True

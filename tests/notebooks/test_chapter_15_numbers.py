@@ -87,6 +87,19 @@ def test_pytorch_sdpa(page):
     assert table["attnbook SDPA"] == row | {"causal, 3 x 5": "bottom right", "dropout": "no option"}
 
 
+def test_pytorch_has_a_causal_mask_for_a_cache(page):
+    """Chapters 4 and 15 name it: aligned at the end, where `is_causal` is aligned at the start."""
+    from torch.nn.attention.bias import causal_lower_right
+
+    assert "`causal_lower_right(3, 5)` from `torch.nn.attention.bias`" in page[2]
+    query, key, value = torch.randn(3, 1, 1, 5, 8, generator=torch.Generator().manual_seed(0))
+    whole = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    last = F.scaled_dot_product_attention(query[..., 2:, :], key, value, attn_mask=causal_lower_right(3, 5))
+    torch.testing.assert_close(last, whole[..., 2:, :])
+    start = F.scaled_dot_product_attention(query[..., 2:, :], key, value, is_causal=True)
+    assert (start - last).abs().max() > 0.1
+
+
 def test_pytorch_flex(page):
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
